@@ -1,0 +1,81 @@
+/* The engine seam: one table of operations on a described net.
+ *
+ * Nothing above it knows which engine runs. All tensors are float, row-major,
+ * a sample is (C,H,W). An engine works in tiles of `tile` samples, a number
+ * that depends on the net alone; a result for a sample depends on the net,
+ * the parameters, and its own input only, never on its neighbours, the rank
+ * count or the number of threads. So are sums over a tile: fixed order.
+ *
+ * Shape letters: T tile, D = C*H*W of a sample, P parameters, K Langevin
+ * steps. */
+#ifndef EBM_ENGINE_ENGINE_H
+#define EBM_ENGINE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/rng.h"
+#include "net/net.h"
+#include "spec/spec.h"
+
+struct engine;
+
+/* One Langevin chain for up to T samples, all K steps. */
+struct engine_chain {
+    const struct spec_sampler *sampler;
+    struct rng_key noise;    /* RNG_LANGEVIN key */
+    uint32_t iteration;      /* counter a */
+    uint32_t first_chain;    /* counter b of x[0]; x[i] is chain first_chain + i */
+    float *x;                /* (n, D), in place */
+    size_t n;                /* 1..T */
+    double grad_norm_sum;    /* out: sum over samples and steps of ||dE/dx||_2, unclipped */
+    double grad_norm_last;   /* out: the same, last step only */
+    double last_energy_sum;  /* out: sum of E(x) at the start of the last step */
+};
+
+struct engine_ops {
+    const char *name; /* "cpu" */
+
+    /* Builds for this net; threads >= 1 compute threads. Owned by the caller. */
+    enum ebm_status (*create)(const struct net *net, size_t threads, struct engine **out,
+                              struct ebm_error *err);
+    void (*destroy)(struct engine *e); /* takes NULL */
+
+    /* T of this engine for this net. */
+    size_t (*tile)(const struct engine *e);
+
+    /* New parameters (P), packed once for all later calls. Not thread-safe
+     * against the operations below. */
+    enum ebm_status (*set_params)(struct engine *e, const float *params, struct ebm_error *err);
+
+    /* The operations take a lane, 0..threads-1: calls on different lanes may
+     * run at the same time. n is 1..T. Nothing is allocated in them. */
+
+    /* energy (n) of x (n, D). */
+    enum ebm_status (*energy)(struct engine *e, size_t lane, const float *x, size_t n,
+                              float *energy, struct ebm_error *err);
+
+    /* energy (n) and dE/dx (n, D). */
+    enum ebm_status (*grad_input)(struct engine *e, size_t lane, const float *x, size_t n,
+                                  float *energy, float *grad, struct ebm_error *err);
+
+    /* grad (P) += sum over i of weight[i] * dE(x_i)/dparams, where weight may
+     * be a function of the energies: the caller fills weight (n) from energy
+     * (n) in `weigh`, called between the forward and the backward pass. */
+    enum ebm_status (*grad_params)(struct engine *e, size_t lane, const float *x, size_t n,
+                                   void (*weigh)(void *arg, const float *energy, float *weight,
+                                                 size_t n),
+                                   void *arg, float *energy, float *grad, struct ebm_error *err);
+
+    /* x <- x - step_size/2 * clip(dE/dx) + noise_std * N(0,I), then clamp;
+     * K times (Nijkamp et al. 2020, eq. 7, with step and noise decoupled as
+     * Du & Mordatch 2019). */
+    enum ebm_status (*langevin)(struct engine *e, size_t lane, struct engine_chain *chain,
+                                struct ebm_error *err);
+};
+
+/* The engines of this build; NULL when the name is none. "auto" is the best. */
+const struct engine_ops *engine_find(const char *name);
+
+#endif
