@@ -16,10 +16,10 @@
 enum { NET_LAYERS_MAX = 64 };
 
 enum net_kind {
-    NET_CONV,       /* cross-correlation, "same" padding, bias */
-    NET_DENSE,      /* y = W x + b; flattens its input by itself */
-    NET_FLATTEN,    /* (C,H,W) -> (C*H*W,1,1), no copy */
-    NET_SWISH,      /* x * sigmoid(x) */
+    NET_CONV,    /* cross-correlation, "same" padding, bias */
+    NET_DENSE,   /* y = W x + b; flattens its input by itself */
+    NET_FLATTEN, /* (C,H,W) -> (C*H*W,1,1), no copy */
+    NET_SWISH,   /* x * sigmoid(x) */
     NET_RELU,
     NET_LEAKY_RELU, /* x > 0 ? x : slope * x */
     NET_KIND_COUNT
@@ -32,10 +32,10 @@ struct net_shape {
 /* A layer as written in the spec. */
 struct net_layer_spec {
     enum net_kind kind;
-    size_t out;    /* conv: filters; dense: units */
-    size_t kernel; /* conv: k of a k x k window, odd or even */
-    size_t stride; /* conv */
-    float slope;   /* leaky ReLU */
+    size_t out;            /* conv: filters; dense: units */
+    size_t kernel;         /* conv: k of a k x k window, odd or even */
+    size_t stride;         /* conv */
+    float slope;           /* leaky ReLU */
     uint32_t line, column; /* where in the spec file; 0 from a preset */
 };
 
@@ -43,7 +43,7 @@ struct net_layer_spec {
 struct net_layer {
     struct net_layer_spec spec;
     struct net_shape in, out;
-    size_t pad_top, pad_left;   /* conv: "same" as TensorFlow: out = ceil(in/stride), */
+    size_t pad_top, pad_left;     /* conv: "same" as TensorFlow: out = ceil(in/stride), */
     size_t pad_bottom, pad_right; /* total = max((out-1)*stride + kernel - in, 0), less before */
     size_t weights; /* count: conv out*in.c*k*k laid out (O,I,Kh,Kw); dense out*in (O,I), in
                        flattened as (C,H,W) */
@@ -59,16 +59,15 @@ struct net {
     double forward_flop; /* one sample, nominal: 2 per multiply-add */
 };
 
-size_t net_shape_size(struct net_shape s); /* C*H*W; checked at settle time */
+size_t net_shape_size(struct net_shape s);  /* C*H*W; checked at settle time */
 const char *net_kind_name(enum net_kind k); /* "conv", "dense", "leaky_relu" ... */
 
 /* Settles shapes, paddings, offsets. Refuses zero sizes, products over
  * 2^31, a last layer that is not one number, with the layer's number (from
  * 1), its kind and its position in the text of err. *bad_layer (may be
  * NULL) gets the index. */
-enum ebm_status net_settle(struct net *net, struct net_shape in,
-                           const struct net_layer_spec *spec, size_t layers, size_t *bad_layer,
-                           struct ebm_error *err);
+enum ebm_status net_settle(struct net *net, struct net_shape in, const struct net_layer_spec *spec,
+                           size_t layers, size_t *bad_layer, struct ebm_error *err);
 
 /* Presets: "mlp", "conv-seed", "conv-small"; fills at most NET_LAYERS_MAX.
  * False when the name is none. */

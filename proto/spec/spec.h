@@ -16,7 +16,7 @@
 #include "net/net.h"
 
 enum {
-    SPEC_TEXT_MAX = 1 << 18,  /* bytes of a spec file */
+    SPEC_TEXT_MAX = 1 << 18, /* bytes of a spec file */
     SPEC_NAME_MAX = 64,
     SPEC_PATH_MAX = 512,
     SPEC_ERRORS_MAX = 64,
@@ -30,8 +30,8 @@ enum spec_optimizer { OPTIMIZER_ADAM, OPTIMIZER_SGD };
 enum spec_on_divergence { DIVERGENCE_ROLLBACK, DIVERGENCE_PAUSE, DIVERGENCE_FAIL };
 
 struct spec_sampler {
-    int64_t steps;        /* K >= 1 */
-    double step_size;     /* x <- x - step_size/2 * clip(dE/dx) + noise_std * N(0,I); clamp */
+    int64_t steps;    /* K >= 1 */
+    double step_size; /* x <- x - step_size/2 * clip(dE/dx) + noise_std * N(0,I); clamp */
     double noise_std;
     double gradient_clip; /* per element; 0 = off */
     bool clamp_on;        /* clamp: none | [lo, hi]; default [0,1] for images, none for toys */
@@ -43,30 +43,52 @@ struct spec_sampler {
 struct spec {
     char name[SPEC_NAME_MAX];
     uint64_t seed;
-    uint32_t noise_epoch;  /* raised by rollbacks to draw new noise; 0 at first */
-    struct { int64_t ranks, threads, max_restarts; } resources;
+    uint32_t noise_epoch; /* raised by rollbacks to draw new noise; 0 at first */
+    struct {
+        int64_t ranks, threads, max_restarts;
+    } resources;
     struct {
         char dataset[SPEC_PATH_MAX]; /* fashion-mnist | idx:DIR | toy/NAME */
         double noise_std;
         int64_t batch_size;
     } data;
-    struct { char preset[SPEC_NAME_MAX]; } model; /* "" when layers are given */
+    struct {
+        char preset[SPEC_NAME_MAX];
+    } model;                                      /* "" when layers are given */
     struct net_layer_spec layers[NET_LAYERS_MAX]; /* expanded, whichever way it was said */
     size_t layer_count;
-    struct { enum spec_objective kind; double energy_l2; } objective;
+    struct {
+        enum spec_objective kind;
+        double energy_l2;
+    } objective;
     struct spec_sampler sampler;
-    struct { int64_t size; double reinit_prob; } replay;
+    struct {
+        int64_t size;
+        double reinit_prob;
+    } replay;
     struct {
         enum spec_optimizer kind;
         double lr, betas[2], eps, momentum; /* momentum: SGD */
         double gradient_clip;               /* by global norm; 0 = off */
     } optimizer;
-    struct { int64_t epochs, steps; } train; /* exactly one is > 0 */
-    struct { int64_t every_steps, keep_last, keep_best; } checkpoint;
-    struct { int64_t every_steps, count; } pictures; /* every_steps 0 = at checkpoints only */
-    struct { enum spec_on_divergence on_divergence; int64_t max_rollbacks; double max_energy; } stability;
-    struct { uint32_t line, column; } place[SPEC_FIELDS_MAX]; /* of each table row's value in the
-                                                                 text; 0 where it is a default */
+    struct {
+        int64_t epochs, steps;
+    } train; /* exactly one is > 0 */
+    struct {
+        int64_t every_steps, keep_last, keep_best;
+    } checkpoint;
+    struct {
+        int64_t every_steps, count;
+    } pictures; /* every_steps 0 = at checkpoints only */
+    struct {
+        enum spec_on_divergence on_divergence;
+        int64_t max_rollbacks;
+        double max_energy;
+    } stability;
+    struct {
+        uint32_t line, column;
+    } place[SPEC_FIELDS_MAX]; /* of each table row's value in the
+                                 text; 0 where it is a default */
 };
 
 struct spec_problem {
@@ -85,8 +107,7 @@ struct spec_problems {
  * complete. EBM_EINVAL when there is any problem (then *out is undefined).
  * Nothing outside the text is looked at: see spec_check_files for that. */
 enum ebm_status spec_parse(const char *text, size_t size, const char *const *sets, size_t n_sets,
-                           struct spec *out, struct spec_problems *problems,
-                           struct ebm_error *err);
+                           struct spec *out, struct spec_problems *problems, struct ebm_error *err);
 
 /* file.yaml:14:5: error: ... with the source line and a caret under it;
  * text may be NULL. A problem without a place prints "FILE: error: ...". */
@@ -106,15 +127,28 @@ void spec_print(const struct spec *s, struct buf *out);
  * resources, checkpoint, pictures, train): what a checkpoint must match. */
 void spec_math_digest(const struct spec *s, uint8_t out[DIGEST_BYTES]);
 
+/* A relative folder in data.dataset ("idx:DIR") becomes one under base_dir:
+ * the folder of the spec file, which the client knows. False when the path
+ * gets too long; the spec is then as it was. */
+bool spec_resolve_paths(struct spec *s, const char *base_dir);
+
 /* Datasets: the input shape of a name, without touching a disk. idx:DIR
  * needs the disk; data/ of the worker and `validate` use
- * spec_dataset_shape, which opens the IDX header. */
+ * spec_dataset_shape, which opens the IDX header. Images are (N,H,W), or
+ * (N,C,H,W) in channel planes. Toy sets are endless: samples is 0. */
 enum ebm_status spec_dataset_shape(const char *dataset, struct net_shape *shape, uint64_t *samples,
                                    struct ebm_error *err);
 
+/* The folder with the IDX files of a data set; NULL for a toy. Borrows from
+ * its argument or from the program. */
+const char *spec_dataset_folder(const char *dataset);
+
+/* i-th toy set's name without "toy/" ("rings"), NULL past the end. */
+const char *spec_toy_name(size_t i);
+
 /* Shapes of the net against the data set (opens IDX headers); adds a problem
  * at the layer's place when they do not fit, at data.dataset's when the
- * folder is missing. */
+ * folder is missing. `problems` is added to, not cleared, and may be NULL. */
 enum ebm_status spec_settle_net(const struct spec *s, struct net *net,
                                 struct spec_problems *problems, struct ebm_error *err);
 
