@@ -14,15 +14,15 @@
 /* What a stream is for; part of the key, so that streams never overlap.
  * Values are part of the checkpoint contract: never renumber. */
 enum rng_domain {
-    RNG_INIT = 1,      /* parameter initialisation: counter (layer, 0, 0, i/4) */
-    RNG_SHUFFLE = 2,   /* data order: (epoch of data, ...) */
-    RNG_DATA_NOISE = 3,/* (iteration, global sample, 0, element/4) */
-    RNG_REPLAY = 4,    /* replay draws: (iteration, draw, ...) */
-    RNG_CHAIN_INIT = 5,/* fresh chains: (iteration, global chain, 0, element/4) */
-    RNG_LANGEVIN = 6,  /* (iteration, global chain, Langevin step, element/4) */
-    RNG_TOY = 7,       /* toy data points: (position lo, position hi, 0, i) */
-    RNG_REPLAY_FILL = 8,/* first content of the buffer: (slot, 0, 0, element/4) */
-    RNG_SAMPLES = 9    /* pictures and evaluation */
+    RNG_INIT = 1,        /* parameter initialisation: counter (layer, 0, 0, i/4) */
+    RNG_SHUFFLE = 2,     /* data order: (epoch of data, ...) */
+    RNG_DATA_NOISE = 3,  /* (iteration, global sample, 0, element/4) */
+    RNG_REPLAY = 4,      /* replay draws: (iteration, draw, ...) */
+    RNG_CHAIN_INIT = 5,  /* fresh chains: (iteration, global chain, 0, element/4) */
+    RNG_LANGEVIN = 6,    /* (iteration, global chain, Langevin step, element/4) */
+    RNG_TOY = 7,         /* toy data points: (position lo, position hi, 0, i) */
+    RNG_REPLAY_FILL = 8, /* first content of the buffer: (slot, 0, 0, element/4) */
+    RNG_SAMPLES = 9      /* pictures and evaluation */
 };
 
 struct rng_key {
@@ -41,7 +41,7 @@ void rng_block(struct rng_key key, const uint32_t counter[4], uint32_t out[4]);
  * must be a multiple of 4. The values do not depend on how a range is cut
  * (at multiples of 4), nor on the instruction set. */
 
-/* Uniform in the open interval (0, 1): (word>>8 + 0.5) * 2^-24. */
+/* Uniform in the open interval (0, 1): (word>>9 + 0.5) * 2^-23, exact in float. */
 void rng_uniform(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, size_t first, size_t n,
                  float *out);
 

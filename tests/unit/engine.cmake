@@ -1,0 +1,1 @@
+ebm_unit_test(test_rng ebm-proto)
