@@ -38,10 +38,10 @@ struct metrics_query {
     uint32_t attempt;   /* 0 = all */
     uint64_t since_step;
     uint64_t after_row; /* continuation: position of the last row seen, (attempt << 32 | seq) */
-    uint32_t limit;
+    uint32_t limit;     /* 0 = none */
     bool newest;        /* the last `limit`, in rising order */
 };
-/* Order: attempt, step. */
+/* Order: attempt, seq; within an attempt steps rise with seq. */
 enum ebm_status metrics_each(struct metrics *m, const struct metrics_query *q,
                              bool (*visit)(void *arg, const struct metrics_row *row), void *arg,
                              struct ebm_error *err);

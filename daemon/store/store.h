@@ -8,6 +8,13 @@
  * store_undo), so a failing handler takes back its own changes only.
  * synchronous=FULL: after store_commit it is on disk.
  *
+ * A change outside a turn is a transaction of its own. When SQLite gives a
+ * turn up by itself (a full disk), every later change of the turn and its
+ * commit fail with that reason.
+ *
+ * Visitors may read the store. One that changes rows of the kind it walks
+ * over should collect ids first: a changed row may be seen again or missed.
+ *
  * Texts in rows are borrowed until the next call on the same store unless
  * said otherwise; a row struct with char arrays is a copy. */
 #ifndef EBM_DAEMON_STORE_H
@@ -113,13 +120,15 @@ void store_close(struct store *s); /* takes NULL; rolls an open turn back */
 enum ebm_status store_begin(struct store *s, struct ebm_error *err);  /* no-op when begun */
 enum ebm_status store_commit(struct store *s, struct ebm_error *err); /* no-op when not begun;
                                                         on failure the turn is rolled back */
+/* Begins the turn when it is not begun. */
 enum ebm_status store_savepoint(struct store *s, struct ebm_error *err);
 void store_release(struct store *s);
 void store_undo(struct store *s);
 
 /* A ballast file of 16 MiB in state/ is removed at the first EBM_ENOSPC, so
- * that states can still be written on a full disk; made again when there is
- * room (called each minute). */
+ * that states can still be written on a full disk (store_commit does so
+ * itself before it returns EBM_ENOSPC); made again when there is room: at
+ * store_open, and in store_ballast_restore (called each minute). */
 void store_ballast_release(struct store *s);
 void store_ballast_restore(struct store *s);
 
@@ -196,8 +205,9 @@ enum ebm_status store_checkpoint_ids(struct store *s, int64_t **ids, size_t *n,
                                      struct ebm_error *err); /* caller frees */
 
 /* ---- events: appended, never changed ---- */
-enum ebm_status store_event_append(struct store *s, struct store_event *e /* seq, time set */,
-                                   struct ebm_error *err);
+/* Sets e->seq and e->time_ms. In store_event_each, limit 0 is no limit;
+ * newest gives the last ones of those after after_seq, in rising order. */
+enum ebm_status store_event_append(struct store *s, struct store_event *e, struct ebm_error *err);
 enum ebm_status store_event_each(struct store *s, int64_t job /* 0 = all */, uint64_t after_seq,
                                  uint32_t limit, bool newest,
                                  bool (*visit)(void *arg, const struct store_event *e), void *arg,
@@ -205,7 +215,8 @@ enum ebm_status store_event_each(struct store *s, int64_t job /* 0 = all */, uin
 
 /* ---- idempotency of the other changes ---- */
 /* Remembers key -> reply bytes (for a day); lookup appends to out, and is
- * EBM_ENOTFOUND when the key is new. */
+ * EBM_ENOTFOUND when the key is new. A key is put once (EBM_EEXIST after);
+ * the key "" is none: never found, and not kept. */
 enum ebm_status store_key_put(struct store *s, const char *key, const void *reply, size_t n,
                               struct ebm_error *err);
 enum ebm_status store_key_get(struct store *s, const char *key, struct buf *out,

@@ -46,24 +46,34 @@ void vault_answer_fini(struct vault_answer *a);
 
 /* Requests: each gives exactly one answer, in order for one checkpoint.
  * Queued bytes are bounded: EBM_ENOMEM past 256 MiB. */
+/* Starts an upload, from nothing also when one of this id was under way.
+ * EBM_ENOSPC at once when bytes do not fit into the quota or the disk; CHUNK
+ * and FINISH of an upload that failed are answered with its reason, until
+ * FINISH, ABORT or another BEGIN forgets it. EBM_EEXIST: complete already. */
 enum ebm_status vault_begin(struct vault *v, int64_t checkpoint, uint64_t bytes, uint64_t cookie,
                             struct ebm_error *err);
-/* Takes a copy. offset must be the bytes so far; a resent chunk is answered
- * with the true offset. */
+/* Takes a copy of 1 byte to 16 MiB. offset must be the bytes so far; any
+ * other is answered EBM_OK with the true offset, and nothing is stored. After
+ * a restart of ebmd no upload is under way: EBM_ENOTFOUND, begin again. */
 enum ebm_status vault_chunk(struct vault *v, int64_t checkpoint, uint64_t offset,
                             const void *bytes, size_t n, uint64_t cookie, struct ebm_error *err);
 /* Verifies size and SHA-256 of what was received, syncs, commits; a mismatch
- * is EBM_ECORRUPT and the bytes are dropped. */
+ * is EBM_ECORRUPT and the bytes are dropped. Resent for a complete one with
+ * the same digest it is EBM_OK. */
 enum ebm_status vault_finish(struct vault *v, int64_t checkpoint,
                              const uint8_t digest[DIGEST_BYTES], uint64_t cookie,
                              struct ebm_error *err);
+/* Drops an upload under way; EBM_OK when there is none, EBM_ESTATE when it is
+ * complete. */
 enum ebm_status vault_abort(struct vault *v, int64_t checkpoint, uint64_t cookie,
                             struct ebm_error *err);
+/* Up to n bytes (at most 16 MiB), fewer at the end; complete ones only. */
 enum ebm_status vault_read(struct vault *v, int64_t checkpoint, uint64_t offset, size_t n,
                            uint64_t cookie, struct ebm_error *err);
+/* EBM_OK too when it is not there. The room comes back in the background. */
 enum ebm_status vault_delete(struct vault *v, int64_t checkpoint, uint64_t cookie,
                              struct ebm_error *err);
-/* Drops everything but these ids. */
+/* Drops everything but these ids and the uploads under way. */
 enum ebm_status vault_sweep(struct vault *v, const int64_t *ids, size_t n, uint64_t cookie,
                             struct ebm_error *err);
 uint64_t vault_bytes(struct vault *v); /* size of the file; any thread */
