@@ -18,6 +18,7 @@ static void start_hash(struct upload *u)
     u->hashed = 0;
     u->received = u->sent = u->sent_ever = 0;
     u->strikes = u->refusals = 0;
+    u->end_sent = false;
     digest_init(&u->hash);
 }
 
@@ -153,6 +154,7 @@ static int64_t end_tick(struct upload *u, struct post *post, int64_t now)
     message.body_case = EBM__FROM_WORKER__BODY_END;
     message.end = &body;
     post_send(post, &message, NULL, 0);
+    u->end_sent = true;
     u->again_ms = now + post->config->commit_ms;
     return u->again_ms;
 }
@@ -240,7 +242,7 @@ void upload_done_ack(struct upload *u, const Ebm__CheckpointAck *ack,
         refused(u, ack, config);
         return;
     }
-    if (u->sent_ever < u->now.blob.size) {
+    if (!u->end_sent) {
         log_warn("checkpoint-ack-ignored", "step=%llu sent=%llu bytes=%zu",
                  (unsigned long long)u->now.step, (unsigned long long)u->sent_ever,
                  u->now.blob.size);

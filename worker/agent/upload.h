@@ -25,6 +25,7 @@ struct upload {
     uint64_t received;  /* ebmd has these bytes, in order */
     uint64_t sent;      /* up to here in this round */
     uint64_t sent_ever; /* up to here in any */
+    bool end_sent;      /* ebmd had all of it, and was told so */
     int64_t again_ms;   /* when the last message counts as lost */
     int64_t begin_ms;   /* when Begin last went */
     unsigned strikes;   /* losses in a row */
