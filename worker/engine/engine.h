@@ -24,14 +24,14 @@ struct engine;
 /* One Langevin chain for up to T samples, all K steps. */
 struct engine_chain {
     const struct spec_sampler *sampler;
-    struct rng_key noise;    /* RNG_LANGEVIN key */
-    uint32_t iteration;      /* counter a */
-    uint32_t first_chain;    /* counter b of x[0]; x[i] is chain first_chain + i */
-    float *x;                /* (n, D), in place */
-    size_t n;                /* 1..T */
-    double grad_norm_sum;    /* out: sum over samples and steps of ||dE/dx||_2, unclipped */
-    double grad_norm_last;   /* out: the same, last step only */
-    double last_energy_sum;  /* out: sum of E(x) at the start of the last step */
+    struct rng_key noise;   /* RNG_LANGEVIN key */
+    uint32_t iteration;     /* counter a */
+    uint32_t first_chain;   /* counter b of x[0]; x[i] is chain first_chain + i */
+    float *x;               /* (n, D), in place */
+    size_t n;               /* 1..T */
+    double grad_norm_sum;   /* out: sum over samples and steps of ||dE/dx||_2, unclipped */
+    double grad_norm_last;  /* out: the same, last step only */
+    double last_energy_sum; /* out: sum of E(x) at the start of the last step */
 };
 
 struct engine_ops {

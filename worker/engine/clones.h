@@ -1,0 +1,17 @@
+/* Vector loops for the processor at hand.
+ *
+ * A function marked ENGINE_CLONES is compiled for each of these instruction
+ * sets, and the loader takes the best. Its files are compiled with
+ * -ffp-contract=off: an element's bits then depend on its input alone, not on
+ * where in a vector loop it falls. */
+#ifndef EBM_ENGINE_CLONES_H
+#define EBM_ENGINE_CLONES_H
+
+#if defined(__x86_64__) && defined(__gnu_linux__)
+#define ENGINE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define ENGINE_CLONES
+#endif
+#define ENGINE_INLINE static inline __attribute__((always_inline))
+
+#endif
