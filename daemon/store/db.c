@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "store/migrate.h"
 
 enum { BUSY_MS = 5000 };
 
@@ -26,15 +29,20 @@ struct db {
 
 /* ---- SQLite's codes as ours ---- */
 
-static bool is_disk_full(sqlite3 *handle, int rc)
+/* SQLite says SQLITE_FULL when a write finds no room, but has only general
+ * codes when that comes out later, at a sync or in the index of the log. */
+static bool is_disk_full(const struct db *db, int rc)
 {
+    struct statvfs fs;
     int primary = rc & 0xff;
     if (primary == SQLITE_FULL)
         return true;
-    /* A file at its size limit counts as full: what helps is the same. */
-    int os = sqlite3_system_errno(handle);
-    return (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) &&
-           (os == ENOSPC || os == EDQUOT || os == EFBIG);
+    if (primary != SQLITE_IOERR && primary != SQLITE_CANTOPEN)
+        return false;
+    int os = sqlite3_system_errno(db->handle);
+    if (os == ENOSPC || os == EDQUOT)
+        return true;
+    return statvfs(db->path, &fs) == 0 && fs.f_bavail == 0;
 }
 
 static enum ebm_status fail_constraint(const struct db *db, int rc, struct ebm_error *err)
@@ -58,7 +66,7 @@ static enum ebm_status fail_code(const struct db *db, int rc, struct ebm_error *
 {
     const char *why = sqlite3_errmsg(db->handle);
 
-    if (is_disk_full(db->handle, rc))
+    if (is_disk_full(db, rc))
         return ebm_fail(err, EBM_ENOSPC, "%s: no space left (%s)", db->path, why);
     switch (rc & 0xff) {
     case SQLITE_CONSTRAINT:
@@ -374,86 +382,6 @@ static enum ebm_status create_private(const char *path, struct ebm_error *err)
     return EBM_OK;
 }
 
-static enum ebm_status query_int(struct db *db, int id, int64_t *out, struct ebm_error *err)
-{
-    struct db_query q = db_query(db, id);
-    return db_run_int(&q, out, err);
-}
-
-static enum ebm_status check_damage(struct db *db, struct ebm_error *err)
-{
-    char found[200] = "";
-    struct db_query q = db_query(db, SQL_QUICK_CHECK);
-    if (db_step(&q))
-        db_get_text(&q, found, sizeof found);
-    enum ebm_status status = db_end(&q, err);
-    if (status != EBM_OK || strcmp(found, "ok") == 0)
-        return status;
-    for (char *p = found; *p != '\0'; p++)
-        if (*p == '\n')
-            *p = ' ';
-    return ebm_fail(err, EBM_ECORRUPT,
-                    "%s: the database is damaged (%s); keep the file, and put a copy back or "
-                    "salvage it with: sqlite3 FILE .recover",
-                    db->path, found);
-}
-
-static enum ebm_status check_owner(struct db *db, int64_t version, uint32_t application_id,
-                                   struct ebm_error *err)
-{
-    int64_t id = 0;
-    int64_t objects = 0;
-    enum ebm_status status = query_int(db, SQL_APPLICATION_ID, &id, err);
-    if (status == EBM_OK)
-        status = query_int(db, SQL_SCHEMA_OBJECTS, &objects, err);
-    if (status != EBM_OK)
-        return status;
-    bool empty = version == 0 && id == 0 && objects == 0;
-    if (!empty && id != (int64_t)application_id)
-        return ebm_fail(err, EBM_ECORRUPT, "%s: this is another program's database; move it away",
-                        db->path);
-    return EBM_OK;
-}
-
-static enum ebm_status migrate_step(struct db *db, int64_t from, struct ebm_error *err)
-{
-    int64_t version = 0;
-    enum ebm_status status = db_begin(db, err);
-    if (status != EBM_OK)
-        return status;
-    status = db_exec_text(db, db->sql->migrations[from], err);
-    if (status == EBM_OK)
-        status = query_int(db, SQL_USER_VERSION, &version, err);
-    if (status == EBM_OK && version != from + 1)
-        status = ebm_fail(err, EBM_EINTERNAL, "the step sets version %lld", (long long)version);
-    if (status == EBM_OK)
-        status = db_commit(db, err);
-    if (status != EBM_OK) {
-        db_rollback(db);
-        ebm_prefix(err, "migration %s %lld", db->sql->name, (long long)from + 1);
-    }
-    return status;
-}
-
-static enum ebm_status migrate(struct db *db, uint32_t application_id, struct ebm_error *err)
-{
-    int64_t version = 0;
-    int64_t newest = (int64_t)db->sql->migration_count;
-    enum ebm_status status = query_int(db, SQL_USER_VERSION, &version, err);
-    if (status == EBM_OK)
-        status = check_owner(db, version, application_id, err);
-    if (status != EBM_OK)
-        return status;
-    if (version > newest)
-        return ebm_fail(err, EBM_ESTALE,
-                        "%s: its schema is version %lld, this ebmd knows up to %lld; use the newer "
-                        "ebmd that wrote it",
-                        db->path, (long long)version, (long long)newest);
-    for (; status == EBM_OK && version < newest; version++)
-        status = migrate_step(db, version, err);
-    return status;
-}
-
 static struct db *create(const char *path, const struct sql_set *sql)
 {
     struct db *db = calloc(1, sizeof *db);
@@ -493,10 +421,8 @@ enum ebm_status db_open(const char *path, const struct db_options *options, stru
     enum ebm_status status = connect(db, err);
     if (status == EBM_OK)
         status = db_exec(db, options->pragmas, err);
-    if (status == EBM_OK && options->check)
-        status = check_damage(db, err);
     if (status == EBM_OK)
-        status = migrate(db, options->application_id, err);
+        status = db_migrate(db, path, options, err);
     if (status != EBM_OK) {
         db_close(db);
         return status;

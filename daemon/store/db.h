@@ -69,17 +69,17 @@ struct db_query {
 struct db_query db_query(struct db *db, int id);
 struct db_query db_query_text(struct db *db, const char *text); /* tests */
 void db_put_int(struct db_query *q, int64_t v);
-void db_put_real(struct db_query *q, double v); /* NaN becomes NULL */
-void db_put_text(struct db_query *q, const char *v); /* borrows until db_end */
+void db_put_real(struct db_query *q, double v);                /* NaN becomes NULL */
+void db_put_text(struct db_query *q, const char *v);           /* borrows until db_end */
 void db_put_blob(struct db_query *q, const void *v, size_t n); /* borrows until db_end */
-bool db_step(struct db_query *q); /* true: a row is there */
+bool db_step(struct db_query *q);                              /* true: a row is there */
 int64_t db_get_int(struct db_query *q);
 double db_get_real(struct db_query *q); /* NULL is NaN */
 /* Copies, cut at size. */
 void db_get_text(struct db_query *q, char *out, size_t size);
-const char *db_get_word(struct db_query *q);             /* borrowed until the next step */
-const void *db_get_blob(struct db_query *q, size_t *n);  /* borrowed until the next step */
-void db_get_buf(struct db_query *q, struct buf *out);    /* appends; out NULL: skips */
+const char *db_get_word(struct db_query *q);            /* borrowed until the next step */
+const void *db_get_blob(struct db_query *q, size_t *n); /* borrowed until the next step */
+void db_get_buf(struct db_query *q, struct buf *out);   /* appends; out NULL: skips */
 enum ebm_status db_end(struct db_query *q, struct ebm_error *err);
 
 /* Steps to the end and ends. */

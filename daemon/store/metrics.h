@@ -15,7 +15,7 @@
 struct metrics;
 
 struct metrics_row {
-    uint64_t seq;       /* number in its attempt, from 1 */
+    uint64_t seq; /* number in its attempt, from 1 */
     uint32_t attempt;
     uint64_t step;
     int64_t time_ms;
@@ -35,7 +35,7 @@ enum ebm_status metrics_have(struct metrics *m, int64_t job, uint32_t attempt, u
 
 struct metrics_query {
     int64_t job;
-    uint32_t attempt;   /* 0 = all */
+    uint32_t attempt; /* 0 = all */
     uint64_t since_step;
     uint64_t after_row; /* continuation: position of the last row seen, (attempt << 32 | seq) */
     uint32_t limit;     /* 0 = none */
@@ -48,13 +48,11 @@ enum ebm_status metrics_each(struct metrics *m, const struct metrics_query *q,
 
 /* Pictures (PNG). seq makes a resend idempotent. The newest `keep` of a job
  * stay, besides those whose (attempt, step) a kept checkpoint has. */
-enum ebm_status metrics_picture_put(struct metrics *m, int64_t job, uint32_t attempt,
-                                    uint64_t step, const void *png, size_t n,
-                                    struct ebm_error *err);
+enum ebm_status metrics_picture_put(struct metrics *m, int64_t job, uint32_t attempt, uint64_t step,
+                                    const void *png, size_t n, struct ebm_error *err);
 /* attempt 0 and step 0: the newest; else the one of that attempt and step. */
-enum ebm_status metrics_picture_get(struct metrics *m, int64_t job, uint32_t attempt,
-                                    uint64_t step, struct buf *png, uint64_t *at_step,
-                                    struct ebm_error *err);
+enum ebm_status metrics_picture_get(struct metrics *m, int64_t job, uint32_t attempt, uint64_t step,
+                                    struct buf *png, uint64_t *at_step, struct ebm_error *err);
 enum ebm_status metrics_picture_trim(struct metrics *m, int64_t job, const uint64_t *keep_steps,
                                      size_t n, uint32_t keep, struct ebm_error *err);
 uint64_t metrics_bytes(const struct metrics *m);

@@ -36,11 +36,11 @@ enum { STORE_NAME_MAX = 64, STORE_REASON_MAX = 400, STORE_TOKEN_MAX = 40, STORE_
  * raise, never lower it. */
 enum store_intent {
     INTENT_NONE,
-    INTENT_PAUSE,    /* checkpoint, then stop; becomes paused */
-    INTENT_CANCEL,   /* checkpoint, then stop; becomes cancelled */
-    INTENT_ROLLBACK, /* stop without a checkpoint; a new attempt follows */
+    INTENT_PAUSE,         /* checkpoint, then stop; becomes paused */
+    INTENT_CANCEL,        /* checkpoint, then stop; becomes cancelled */
+    INTENT_ROLLBACK,      /* stop without a checkpoint; a new attempt follows */
     INTENT_PAUSE_NOSPACE, /* stop without a checkpoint: disk full; becomes paused */
-    INTENT_KILL      /* stop now; becomes cancelled */
+    INTENT_KILL           /* stop now; becomes cancelled */
 };
 
 struct store_job {
@@ -49,10 +49,10 @@ struct store_job {
     enum job_state state;
     enum store_intent intent;
     int32_t priority;
-    int64_t after;         /* job it waits for, 0 = none */
+    int64_t after; /* job it waits for, 0 = none */
     uint32_t ranks, threads;
     uint64_t step, total_steps;
-    uint32_t attempt;      /* newest attempt's number = count of attempts */
+    uint32_t attempt; /* newest attempt's number = count of attempts */
     uint32_t restarts_used, max_restarts;
     uint32_t rollbacks_used;
     uint32_t noise_epoch;
@@ -69,7 +69,7 @@ struct store_job {
 struct store_attempt {
     int64_t job;
     uint32_t attempt;
-    uint64_t fence;         /* unique and rising over the whole store */
+    uint64_t fence; /* unique and rising over the whole store */
     char token[STORE_TOKEN_MAX];
     char cause[STORE_WORD_MAX], actor[STORE_WORD_MAX];
     int64_t from_checkpoint;
@@ -79,9 +79,9 @@ struct store_attempt {
     char reason[STORE_REASON_MAX];
     char overrides[STORE_REASON_MAX];
     char host[STORE_NAME_MAX];
-    int64_t shepherd_pid;   /* 0 = not started */
-    uint64_t shepherd_start;/* start time of that pid, from /proc, against reuse */
-    char reported[STORE_WORD_MAX];          /* what the worker's Finished said */
+    int64_t shepherd_pid;          /* 0 = not started */
+    uint64_t shepherd_start;       /* start time of that pid, from /proc, against reuse */
+    char reported[STORE_WORD_MAX]; /* what the worker's Finished said */
     char reported_reason[STORE_REASON_MAX];
 };
 
@@ -96,7 +96,7 @@ struct store_checkpoint {
     bool pinned;
     double score;
     int64_t created_ms;
-    bool deleted;          /* bytes are gone; the row stays as history */
+    bool deleted; /* bytes are gone; the row stays as history */
 };
 
 struct store_event {
@@ -140,8 +140,7 @@ enum ebm_status store_job_insert(struct store *s, struct store_job *j, const cha
 enum ebm_status store_job_get(struct store *s, int64_t id, struct store_job *out,
                               struct ebm_error *err); /* EBM_ENOTFOUND: "no job 12" */
 /* Writes all fields but id, name, submitted_ms. */
-enum ebm_status store_job_update(struct store *s, const struct store_job *j,
-                                 struct ebm_error *err);
+enum ebm_status store_job_update(struct store *s, const struct store_job *j, struct ebm_error *err);
 /* Only step: cheap, called often. */
 enum ebm_status store_job_set_step(struct store *s, int64_t id, uint64_t step,
                                    struct ebm_error *err);

@@ -404,18 +404,11 @@ enum ebm_status vault_read(struct vault *v, int64_t checkpoint, uint64_t offset,
     return enqueue(v, item, err);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a;
-    int64_t y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 enum ebm_status vault_sweep(struct vault *v, const int64_t *ids, size_t n, uint64_t cookie,
                             struct ebm_error *err)
 {
     struct vault_item *item = item_create(VAULT_SWEEP, 0, ids, n * sizeof *ids, cookie);
     if (item != NULL && item->data != NULL)
-        qsort(item->data, n, sizeof *ids, compare_ids);
+        qsort(item->data, n, sizeof *ids, vault_compare_ids);
     return enqueue(v, item, err);
 }

@@ -17,17 +17,24 @@
 
 struct vault;
 
-enum vault_op { VAULT_BEGIN, VAULT_CHUNK, VAULT_FINISH, VAULT_ABORT, VAULT_READ, VAULT_DELETE,
-                VAULT_SWEEP };
+enum vault_op {
+    VAULT_BEGIN,
+    VAULT_CHUNK,
+    VAULT_FINISH,
+    VAULT_ABORT,
+    VAULT_READ,
+    VAULT_DELETE,
+    VAULT_SWEEP
+};
 
 /* A finished operation. data is owned by the answer until vault_answer_fini. */
 struct vault_answer {
     enum vault_op op;
     int64_t checkpoint;
-    uint64_t offset;      /* CHUNK: bytes in order so far; READ: as asked */
-    void *data;           /* READ */
+    uint64_t offset; /* CHUNK: bytes in order so far; READ: as asked */
+    void *data;      /* READ */
     size_t size;
-    uint64_t cookie;      /* as given: whom to answer */
+    uint64_t cookie; /* as given: whom to answer */
     enum ebm_status status;
     struct ebm_error error;
 };
@@ -55,8 +62,8 @@ enum ebm_status vault_begin(struct vault *v, int64_t checkpoint, uint64_t bytes,
 /* Takes a copy of 1 byte to 16 MiB. offset must be the bytes so far; any
  * other is answered EBM_OK with the true offset, and nothing is stored. After
  * a restart of ebmd no upload is under way: EBM_ENOTFOUND, begin again. */
-enum ebm_status vault_chunk(struct vault *v, int64_t checkpoint, uint64_t offset,
-                            const void *bytes, size_t n, uint64_t cookie, struct ebm_error *err);
+enum ebm_status vault_chunk(struct vault *v, int64_t checkpoint, uint64_t offset, const void *bytes,
+                            size_t n, uint64_t cookie, struct ebm_error *err);
 /* Verifies size and SHA-256 of what was received, syncs, commits; a mismatch
  * is EBM_ECORRUPT and the bytes are dropped. Resent for a complete one with
  * the same digest it is EBM_OK. */

@@ -56,6 +56,9 @@ enum ebm_status vault_work_settle(struct vault_work *w, struct ebm_error *err);
 /* A little housekeeping for when nothing waits; false: there is none left. */
 bool vault_work_idle(struct vault_work *w);
 
+/* For qsort and bsearch of int64_t. */
+int vault_compare_ids(const void *a, const void *b);
+
 extern const struct db_options vault_options;
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "sql/sql.h"
 #include "store/db.h"
+#include "store/vault_blob.h"
 #include "store/vault_private.h"
 
 enum {
@@ -34,40 +35,11 @@ const struct db_options vault_options = {
     .application_id = 0x45424d56,
 };
 
-static enum ebm_status run_on(struct vault_work *w, int query, int64_t checkpoint,
-                              struct ebm_error *err)
-{
-    struct db_query q = db_query(w->db, query);
-    db_put_int(&q, checkpoint);
-    return db_run(&q, err);
-}
-
 /* ---- room ---- */
-
-struct room {
-    uint64_t used;
-    uint64_t free;
-};
-
-static int64_t query_int(struct vault_work *w, int id)
-{
-    int64_t value = 0;
-    struct db_query q = db_query(w->db, id);
-    db_run_int(&q, &value, NULL);
-    return value;
-}
-
-static struct room measure(struct vault_work *w)
-{
-    uint64_t page = (uint64_t)query_int(w, SQL_PAGE_SIZE);
-    uint64_t pages = (uint64_t)query_int(w, SQL_PAGE_COUNT);
-    uint64_t unused = (uint64_t)query_int(w, SQL_FREE_COUNT);
-    return (struct room){.used = (pages - unused) * page, .free = unused * page};
-}
 
 static void note_free_pages(struct vault_work *w)
 {
-    struct room room = measure(w);
+    struct vault_room room = vault_room_measure(w->db);
     w->shrink = room.free > room.used / FREE_SHARE;
 }
 
@@ -86,7 +58,7 @@ static uint64_t promised(const struct vault_work *w)
 static enum ebm_status check_room(struct vault_work *w, uint64_t bytes, struct ebm_error *err)
 {
     struct statvfs fs;
-    struct room room = measure(w);
+    struct vault_room room = vault_room_measure(w->db);
     uint64_t more = bytes + promised(w);
 
     more += more / OVERHEAD_SHARE + OVERHEAD_BYTES;
@@ -150,45 +122,13 @@ static enum ebm_status need_upload(struct vault_work *w, int64_t checkpoint,
 
 /* ---- the bytes of one checkpoint ---- */
 
-struct blob {
-    uint64_t bytes;
-    bool complete;
-    uint8_t digest[DIGEST_BYTES];
-};
-
-/* EBM_ENOTFOUND, without a text, when there is none. */
-static enum ebm_status get_blob(struct vault_work *w, int64_t checkpoint, struct blob *out,
-                                struct ebm_error *err)
-{
-    struct db_query q = db_query(w->db, SQL_BLOB_GET);
-    memset(out, 0, sizeof *out);
-    db_put_int(&q, checkpoint);
-    bool found = db_step(&q);
-    if (found) {
-        size_t n;
-        out->bytes = (uint64_t)db_get_int(&q);
-        out->complete = db_get_int(&q) != 0;
-        const void *digest = db_get_blob(&q, &n);
-        if (n == DIGEST_BYTES)
-            memcpy(out->digest, digest, n);
-    }
-    enum ebm_status status = db_end(&q, err);
-    return status == EBM_OK && !found ? EBM_ENOTFOUND : status;
-}
-
-static enum ebm_status drop_rows(struct vault_work *w, int64_t checkpoint, struct ebm_error *err)
-{
-    enum ebm_status status = run_on(w, SQL_CHUNK_DELETE, checkpoint, err);
-    return status == EBM_OK ? run_on(w, SQL_BLOB_DELETE, checkpoint, err) : status;
-}
-
 /* Drops a checkpoint in a transaction of its own; fine when it is not there. */
 static enum ebm_status drop(struct vault_work *w, int64_t checkpoint, struct ebm_error *err)
 {
     enum ebm_status status = db_begin(w->db, err);
     if (status != EBM_OK)
         return status;
-    status = drop_rows(w, checkpoint, err);
+    status = vault_blob_delete(w->db, checkpoint, err);
     if (status == EBM_OK)
         status = db_commit(w->db, err);
     db_rollback(w->db);
@@ -209,22 +149,19 @@ static enum ebm_status join_group(struct vault_work *w, struct ebm_error *err)
     return db_in_transaction(w->db) ? EBM_OK : db_begin(w->db, err);
 }
 
-static enum ebm_status insert_blob(struct vault_work *w, const struct vault_item *item,
-                                   struct ebm_error *err)
+static enum ebm_status replace_blob(struct vault_work *w, const struct vault_item *item,
+                                    struct ebm_error *err)
 {
-    struct blob old;
-    enum ebm_status status = get_blob(w, item->checkpoint, &old, err);
+    struct vault_blob old;
+    enum ebm_status status = vault_blob_get(w->db, item->checkpoint, &old, err);
     if (status == EBM_OK && old.complete)
         return ebm_fail(err, EBM_EEXIST, "checkpoint %lld is already stored",
                         (long long)item->checkpoint);
     if (status == EBM_OK)
-        status = drop_rows(w, item->checkpoint, err);
+        status = vault_blob_delete(w->db, item->checkpoint, err);
     if (status != EBM_OK && status != EBM_ENOTFOUND)
         return status;
-    struct db_query q = db_query(w->db, SQL_BLOB_INSERT);
-    db_put_int(&q, item->checkpoint);
-    db_put_int(&q, (int64_t)item->bytes);
-    return db_run(&q, err);
+    return vault_blob_insert(w->db, item->checkpoint, item->bytes, err);
 }
 
 static enum ebm_status do_begin(struct vault_work *w, struct vault_item *item,
@@ -239,7 +176,7 @@ static enum ebm_status do_begin(struct vault_work *w, struct vault_item *item,
     if (status == EBM_OK)
         status = join_group(w, err);
     if (status == EBM_OK)
-        status = insert_blob(w, item, err);
+        status = replace_blob(w, item, err);
     if (status == EBM_EEXIST)
         forget_upload(w, item->checkpoint);
     else if (status != EBM_OK) /* what follows is answered with the same reason */
@@ -253,11 +190,7 @@ static enum ebm_status insert_chunk(struct vault_work *w, const struct vault_ite
     enum ebm_status status = join_group(w, err);
     if (status != EBM_OK)
         return status;
-    struct db_query q = db_query(w->db, SQL_CHUNK_INSERT);
-    db_put_int(&q, item->checkpoint);
-    db_put_int(&q, (int64_t)item->offset);
-    db_put_blob(&q, item->data, item->size);
-    return db_run(&q, err);
+    return vault_blob_append(w->db, item->checkpoint, item->offset, item->data, item->size, err);
 }
 
 static enum ebm_status fail_upload(struct vault_upload *u, struct ebm_error *err)
@@ -347,38 +280,13 @@ enum ebm_status vault_work_settle(struct vault_work *w, struct ebm_error *err)
 
 /* ---- operations that stand alone ---- */
 
-/* Reads every stored byte back: what is verified is what is on record, not
- * what passed through memory. */
-static enum ebm_status digest_stored(struct vault_work *w, int64_t checkpoint,
-                                     uint8_t out[DIGEST_BYTES], uint64_t *total,
-                                     struct ebm_error *err)
-{
-    struct digest_state state;
-    *total = 0;
-    digest_init(&state);
-    struct db_query q = db_query(w->db, SQL_CHUNK_READ);
-    db_put_int(&q, checkpoint);
-    db_put_int(&q, 0);
-    while (db_step(&q)) {
-        size_t n;
-        bool in_order = (uint64_t)db_get_int(&q) == *total;
-        const void *bytes = db_get_blob(&q, &n);
-        if (!in_order)
-            break;
-        digest_update(&state, bytes, n);
-        *total += n;
-    }
-    digest_final(&state, out);
-    return db_end(&q, err);
-}
-
 static enum ebm_status verify(struct vault_work *w, const struct vault_upload *u,
                               const uint8_t wanted[DIGEST_BYTES], struct ebm_error *err)
 {
     uint8_t digest[DIGEST_BYTES];
     uint64_t total = 0;
 
-    enum ebm_status status = digest_stored(w, u->checkpoint, digest, &total, err);
+    enum ebm_status status = vault_blob_digest(w->db, u->checkpoint, digest, &total, err);
     if (status != EBM_OK)
         return status;
     if (total != u->bytes)
@@ -392,21 +300,12 @@ static enum ebm_status verify(struct vault_work *w, const struct vault_upload *u
     return EBM_OK;
 }
 
-static enum ebm_status make_complete(struct vault_work *w, int64_t checkpoint,
-                                     const uint8_t digest[DIGEST_BYTES], struct ebm_error *err)
-{
-    struct db_query q = db_query(w->db, SQL_BLOB_COMPLETE);
-    db_put_int(&q, checkpoint);
-    db_put_blob(&q, digest, DIGEST_BYTES);
-    return db_run(&q, err); /* outside a transaction: commits, synchronous=FULL */
-}
-
 /* A finish for what is complete already is a resent one. */
 static enum ebm_status finish_again(struct vault_work *w, const struct vault_item *item,
                                     struct ebm_error *err)
 {
-    struct blob blob;
-    enum ebm_status status = get_blob(w, item->checkpoint, &blob, err);
+    struct vault_blob blob;
+    enum ebm_status status = vault_blob_get(w->db, item->checkpoint, &blob, err);
     if (status == EBM_ENOTFOUND || (status == EBM_OK && !blob.complete))
         return ebm_fail(err, EBM_ENOTFOUND, "no upload of checkpoint %lld is under way",
                         (long long)item->checkpoint);
@@ -426,7 +325,7 @@ static enum ebm_status do_finish(struct vault_work *w, struct vault_item *item,
     enum ebm_status status =
         u->failure.code != EBM_OK ? fail_upload(u, err) : verify(w, u, item->digest, err);
     if (status == EBM_OK)
-        status = make_complete(w, item->checkpoint, item->digest, err);
+        status = vault_blob_complete(w->db, item->checkpoint, item->digest, err);
     if (status != EBM_OK)
         drop(w, item->checkpoint, NULL);
     forget_upload(w, item->checkpoint);
@@ -444,45 +343,18 @@ static enum ebm_status do_delete(struct vault_work *w, struct vault_item *item,
 static enum ebm_status do_abort(struct vault_work *w, struct vault_item *item,
                                 struct ebm_error *err)
 {
-    struct blob blob;
-    enum ebm_status status = get_blob(w, item->checkpoint, &blob, err);
+    struct vault_blob blob;
+    enum ebm_status status = vault_blob_get(w->db, item->checkpoint, &blob, err);
     if (status == EBM_OK && blob.complete)
         return ebm_fail(err, EBM_ESTATE, "checkpoint %lld is complete; delete it instead",
                         (long long)item->checkpoint);
     return do_delete(w, item, err);
 }
 
-/* Copies [item->offset, + size) from the chunks into the answer. */
-static enum ebm_status copy_range(struct vault_work *w, struct vault_item *item, size_t size,
-                                  struct ebm_error *err)
-{
-    uint8_t *out = item->answer.data;
-    size_t have = 0;
-    struct db_query q = db_query(w->db, SQL_CHUNK_READ);
-    db_put_int(&q, item->checkpoint);
-    db_put_int(&q, (int64_t)item->offset);
-    while (have < size && db_step(&q)) {
-        size_t n;
-        uint64_t position = (uint64_t)db_get_int(&q);
-        const uint8_t *bytes = db_get_blob(&q, &n);
-        uint64_t skip = item->offset + have - position;
-        if (skip >= n)
-            break; /* a gap; told below */
-        size_t take = n - skip < size - have ? (size_t)(n - skip) : size - have;
-        memcpy(out + have, bytes + skip, take);
-        have += take;
-    }
-    enum ebm_status status = db_end(&q, err);
-    if (status == EBM_OK && have != size)
-        return ebm_fail(err, EBM_ECORRUPT, "checkpoint %lld: bytes are missing at %llu",
-                        (long long)item->checkpoint, (unsigned long long)(item->offset + have));
-    return status;
-}
-
 static enum ebm_status do_read(struct vault_work *w, struct vault_item *item, struct ebm_error *err)
 {
-    struct blob blob;
-    enum ebm_status status = get_blob(w, item->checkpoint, &blob, err);
+    struct vault_blob blob;
+    enum ebm_status status = vault_blob_get(w->db, item->checkpoint, &blob, err);
     if (status == EBM_ENOTFOUND || (status == EBM_OK && !blob.complete))
         return ebm_fail(err, EBM_ENOTFOUND, "the vault has no bytes of checkpoint %lld",
                         (long long)item->checkpoint);
@@ -498,28 +370,16 @@ static enum ebm_status do_read(struct vault_work *w, struct vault_item *item, st
     item->answer.data = malloc(size != 0 ? size : 1);
     if (item->answer.data == NULL)
         return ebm_fail(err, EBM_ENOMEM, "vault: out of memory");
-    status = copy_range(w, item, size, err);
+    status = vault_blob_read(w->db, item->checkpoint, item->offset, item->answer.data, size, err);
     item->answer.size = status == EBM_OK ? size : 0;
     return status;
 }
 
-static int compare_ids(const void *a, const void *b)
+int vault_compare_ids(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a;
     int64_t y = *(const int64_t *)b;
     return (x > y) - (x < y);
-}
-
-static enum ebm_status list_ids(struct vault_work *w, struct buf *ids, struct ebm_error *err)
-{
-    struct db_query q = db_query(w->db, SQL_BLOB_IDS);
-    while (db_step(&q)) {
-        int64_t id = db_get_int(&q);
-        buf_put(ids, &id, sizeof id);
-    }
-    enum ebm_status status = db_end(&q, err);
-    return status == EBM_OK && !buf_ok(ids) ? ebm_fail(err, EBM_ENOMEM, "vault: out of memory")
-                                            : status;
 }
 
 static enum ebm_status do_sweep(struct vault_work *w, struct vault_item *item,
@@ -529,11 +389,12 @@ static enum ebm_status do_sweep(struct vault_work *w, struct vault_item *item,
     size_t keep = item->size / sizeof(int64_t);
 
     buf_init(&stored);
-    enum ebm_status status = list_ids(w, &stored, err);
+    enum ebm_status status = vault_blob_list(w->db, &stored, err);
     const int64_t *ids = (const int64_t *)(const void *)stored.data;
     for (size_t i = 0; status == EBM_OK && i < stored.size / sizeof *ids; i++)
         if (find_upload(w, ids[i]) == NULL &&
-            (keep == 0 || bsearch(&ids[i], item->data, keep, sizeof *ids, compare_ids) == NULL))
+            (keep == 0 ||
+             bsearch(&ids[i], item->data, keep, sizeof *ids, vault_compare_ids) == NULL))
             status = drop(w, ids[i], err);
     buf_fini(&stored);
     return status;
@@ -565,7 +426,8 @@ bool vault_work_idle(struct vault_work *w)
     if (!w->shrink)
         return false;
     /* To the end once begun: the moved pages were the cost. */
-    w->shrink = db_exec(w->db, SQL_VACUUM_SLICE, NULL) == EBM_OK && measure(w).free != 0;
+    w->shrink =
+        db_exec(w->db, SQL_VACUUM_SLICE, NULL) == EBM_OK && vault_room_measure(w->db).free != 0;
     if (!w->shrink)
         db_exec(w->db, SQL_WAL_TRUNCATE, NULL); /* only now does the file get shorter */
     return w->shrink;
