@@ -10,6 +10,7 @@ enum { LINE_MAX_BYTES = 2048 };
 
 static enum log_level threshold = LOG_INFO;
 static char context_fields[128];
+static int also_fd = -1;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -20,8 +21,12 @@ void log_set_level(enum log_level level)
 
 void log_set_context(const char *context)
 {
-    snprintf(context_fields, sizeof context_fields, "%s%s", context,
-             context[0] != '\0' ? " " : "");
+    snprintf(context_fields, sizeof context_fields, "%s%s", context, context[0] != '\0' ? " " : "");
+}
+
+void log_add_file(int fd)
+{
+    also_fd = fd;
 }
 
 static size_t line_head(char *line, size_t size, enum log_level level, const char *event)
@@ -58,5 +63,7 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
             line[i] = ' ';
     line[used++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line, used);
+    if (also_fd >= 0)
+        ignored = write(also_fd, line, used);
     (void)ignored;
 }
