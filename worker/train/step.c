@@ -1,0 +1,206 @@
+/* The training step: trainer_step. */
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "train/trainer.h"
+
+/* One shard's items of the global batch. */
+static struct tree_range shard_items(const struct trainer *t, size_t shard)
+{
+    size_t end = (shard + 1) * t->tile;
+
+    return (struct tree_range){shard * t->tile, end < t->batch ? end : t->batch};
+}
+
+static void read_data(const struct trainer *t, struct tree_range items, float *x)
+{
+    for (size_t i = items.first; i < items.end; i++)
+        dataset_read(t->data, t->step, i, t->sample[i - t->chains.first],
+                     x + (i - items.first) * t->dim);
+}
+
+/* Where the shard's chains start. Those that continue have come by
+ * replay_fetch. */
+static void start_chains(const struct trainer *t, struct tree_range items, const float *data,
+                         float *x)
+{
+    struct rng_key key = rng_key_make(t->spec->seed, RNG_CHAIN_INIT, t->spec->noise_epoch);
+    enum spec_chain_init init = t->spec->sampler.init;
+
+    if (init == CHAIN_DATA)
+        memcpy(x, data, (items.end - items.first) * t->dim * sizeof *x);
+    for (size_t i = items.first; init != CHAIN_DATA && i < items.end; i++)
+        if (init == CHAIN_NOISE || t->replay.draw.fresh[i])
+            replay_noise(key, (uint32_t)t->step, (uint32_t)i, t->lo, t->hi,
+                         x + (i - items.first) * t->dim, t->dim);
+}
+
+static enum ebm_status run_chains(const struct trainer *t, size_t lane, struct tree_range items,
+                                  float *x, double *sums, struct ebm_error *err)
+{
+    struct engine_chain chain = {
+        .sampler = &t->spec->sampler,
+        .noise = rng_key_make(t->spec->seed, RNG_LANGEVIN, t->spec->noise_epoch),
+        .iteration = (uint32_t)t->step,
+        .first_chain = (uint32_t)items.first,
+        .x = x,
+        .n = items.end - items.first,
+    };
+    enum ebm_status st = t->ops->langevin(t->engine, lane, &chain, err);
+
+    sums[SUM_LANGEVIN_GRAD] += chain.grad_norm_sum;
+    return st;
+}
+
+/* Adds one side's gradient, and its energies (n), which stay in `energy`. */
+static enum ebm_status add_side(const struct trainer *t, size_t lane, double sign, const float *x,
+                                size_t n, void *slot, float *energy, struct ebm_error *err)
+{
+    struct loss_side side = {sign, t->spec->objective.energy_l2, t->batch};
+    enum ebm_status st = t->ops->grad_params(t->engine, lane, x, n, loss_weigh, &side, energy,
+                                             tree_vector_floats(slot), err);
+
+    loss_add_energies(tree_vector_sums(t->vector, slot), tree_vector_maxima(t->vector, slot), sign,
+                      energy, n);
+    return st;
+}
+
+static bool poisoned(const struct trainer *t, size_t shard)
+{
+    const struct train_hooks *h = t->hooks;
+
+    return h != NULL && h->nan_step == t->step + 1 && h->nan_rank == comm_rank(t->comm) &&
+           shard == t->mine.first && t->spec->noise_epoch == 0;
+}
+
+/* A shard from its data to its vector. */
+static enum ebm_status run_shard(const struct trainer *t, size_t lane, size_t shard)
+{
+    struct tree_range items = shard_items(t, shard);
+    size_t n = items.end - items.first, at = items.first - t->chains.first;
+    void *slot = t->slots + (shard - t->mine.first) * tree_vector_bytes(t->vector);
+    double *sums = tree_vector_sums(t->vector, slot);
+    struct lane *l = &t->lane[lane];
+    float *x = t->x + at * t->dim;
+    bool clamp = t->spec->sampler.clamp_on;
+
+    memset(slot, 0, tree_vector_bytes(t->vector));
+    read_data(t, items, l->data);
+    start_chains(t, items, l->data, x);
+    enum ebm_status st = run_chains(t, lane, items, x, sums, &l->err);
+    if (st == EBM_OK)
+        st = add_side(t, lane, +1, l->data, n, slot, l->energy, &l->err);
+    if (st == EBM_OK)
+        st = add_side(t, lane, -1, x, n, slot, t->energy + at, &l->err);
+    loss_add_samples(sums, x, n, t->dim, clamp ? t->lo : 1, clamp ? t->hi : 0);
+    if (poisoned(t, shard))
+        tree_vector_floats(slot)[0] = NAN;
+    return st;
+}
+
+/* All own shards; an error is kept for the sum. Chains are independent, so
+ * threads share nothing but the net. */
+static void run_shards(struct trainer *t)
+{
+    long first = (long)t->mine.first, end = (long)t->mine.end;
+
+    for (size_t i = 0; i < t->threads; i++)
+        t->lane[i].err.code = EBM_OK;
+#pragma omp parallel for num_threads((int)t->threads) schedule(static) if (t->threads > 1)
+    for (long s = first; s < end; s++) {
+        size_t lane = (size_t)omp_get_thread_num();
+        if (t->lane[lane].err.code != EBM_OK)
+            continue;
+        t->lane[lane].err.code = run_shard(t, lane, (size_t)s);
+    }
+    for (size_t i = 0; i < t->threads && t->failure.code == EBM_OK; i++)
+        if (t->lane[i].err.code != EBM_OK)
+            t->failure = t->lane[i].err;
+}
+
+/* Data, chains and gradients of this rank, into its slots. */
+static enum ebm_status compute(struct trainer *t, enum sink_order order, struct ebm_error *err)
+{
+    size_t items = t->chains.end - t->chains.first, own = t->mine.end - t->mine.first;
+    enum ebm_status st = EBM_OK;
+
+    dataset_plan(t->data, t->step, t->chains.first, items, t->sample);
+    if (t->spec->sampler.init == CHAIN_REPLAY) {
+        draw_make(&t->replay.draw, t->step);
+        st = replay_fetch(&t->replay, t->chains.first, t->x, err);
+    }
+    if (st == EBM_OK && t->failure.code == EBM_OK)
+        run_shards(t);
+    if (st == EBM_OK && own > 0 && t->failure.code != EBM_OK)
+        tree_vector_sums(t->vector, t->slots)[SUM_ERRORS] = 1;
+    if (st == EBM_OK && comm_rank(t->comm) == 0)
+        tree_vector_sums(t->vector, t->slots)[SUM_ORDER] = (double)order;
+    return st != EBM_OK
+               ? st
+               : comm_reduce(t->comm, &t->plan, t->vector, t->slots, t->mine.first, t->result, err);
+}
+
+/* Parameters, moments and buffer; only after the step was found good. */
+static enum ebm_status apply(struct trainer *t, double norm, struct ebm_error *err)
+{
+    optimizer_step(&t->opt, t->params, tree_vector_floats(t->result),
+                   optimizer_clip(&t->opt, norm));
+    t->step++;
+    t->failure.code = trainer_params_changed(t, &t->failure);
+    if (t->spec->sampler.init != CHAIN_REPLAY)
+        return EBM_OK;
+    return replay_store(&t->replay, t->step, t->chains.first, t->x, t->energy, err);
+}
+
+static struct loss_scale scale_of(const struct trainer *t)
+{
+    return (struct loss_scale){
+        .batch = t->batch,
+        .dim = t->dim,
+        .langevin_steps = (size_t)t->spec->sampler.steps,
+        .energy_l2 = t->spec->objective.energy_l2,
+        .max_energy = t->spec->stability.max_energy,
+    };
+}
+
+static void delay(const struct trainer *t)
+{
+    int ms = t->hooks != NULL && comm_rank(t->comm) == 0 ? t->hooks->step_delay_ms : 0;
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    if (ms > 0)
+        nanosleep(&pause, NULL);
+}
+
+enum ebm_status trainer_step(struct trainer *t, enum sink_order order, struct step_result *out,
+                             struct ebm_error *err)
+{
+    double begin = clock_mono_s();
+    struct loss_scale scale = scale_of(t);
+
+    delay(t);
+    *out = (struct step_result){0};
+    enum ebm_status st = compute(t, order, err);
+    if (st != EBM_OK)
+        return st;
+    const double *sums = tree_vector_sums(t->vector, t->result);
+    if (sums[SUM_ERRORS] > 0) {
+        if (t->failure.code != EBM_OK)
+            *err = t->failure;
+        return comm_agree(t->comm, t->failure.code, err);
+    }
+    double norm = optimizer_norm(tree_vector_floats(t->result), t->net->params);
+    out->order = (enum sink_order)sums[SUM_ORDER];
+    loss_figures(&scale, sums, norm, out->value);
+    out->bad = loss_is_bad(&scale, sums, norm, t->step + 1, out->reason, sizeof out->reason);
+    if (!out->bad)
+        st = apply(t, norm, err);
+    double seconds = clock_mono_s() - begin;
+    out->value[METRIC_STEP_SECONDS] = seconds;
+    out->value[METRIC_CHAIN_STEPS_PER_SECOND] =
+        (double)scale.batch * (double)scale.langevin_steps / seconds;
+    return st;
+}

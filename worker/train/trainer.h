@@ -1,0 +1,104 @@
+/* One rank's part of a training run: the state that decides the future, and
+ * the step that moves it.
+ *
+ * A step on every rank: draw slots, fetch chains, run each own shard (data,
+ * Langevin chains, energies, gradient), sum everything over the tree, judge,
+ * and only then change parameters, moments and buffer. After the sum all
+ * ranks hold the same bits and decide the same.
+ *
+ * B global batch, T shard size = the engine's tile, S shards, D elements of a
+ * sample, P parameters. */
+#ifndef EBM_TRAIN_TRAINER_H
+#define EBM_TRAIN_TRAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/sink.h"
+#include "comm/comm.h"
+#include "data/dataset.h"
+#include "ebm/loss.h"
+#include "ebm/replay.h"
+#include "engine/engine.h"
+#include "net/net.h"
+#include "opt/opt.h"
+#include "spec/spec.h"
+
+enum { TRAINER_REASON = 240 };
+
+/* For tests of what happens when a step goes wrong. */
+struct train_hooks {
+    uint64_t nan_step; /* the step whose gradient gets a NaN, 0 = none; only in noise epoch 0 */
+    size_t nan_rank;
+    int step_delay_ms; /* rank 0 sleeps so long in each step */
+};
+
+/* What one compute thread needs. */
+struct lane {
+    float *data;   /* (T, D), into one block */
+    float *energy; /* (T) */
+    struct ebm_error err;
+};
+
+struct trainer {
+    const struct spec *spec; /* borrowed, as the next four */
+    const struct net *net;
+    struct comm *comm;
+    const struct engine_ops *ops;
+    const struct train_hooks *hooks;
+    size_t threads;
+    struct engine *engine;
+    struct dataset *data;
+    struct optimizer opt;
+    struct replay replay; /* empty unless sampler.init is replay */
+    uint64_t step;        /* steps taken */
+    float *params;        /* owned, (P) */
+    size_t dim, batch, tile, shards;
+    float lo, hi;             /* of the noise that chains begin from */
+    struct tree_range mine;   /* shards */
+    struct tree_range chains; /* items of the global batch in them */
+    struct tree_plan plan;
+    struct tree_vector vector;
+    unsigned char *slots, *result; /* owned: a vector for each own shard, and the sum */
+    float *x;                      /* owned, (chains, D): where they start, then end */
+    float *energy;                 /* owned, (chains) */
+    uint64_t *sample;              /* owned, (chains): of the data */
+    struct lane *lane;             /* owned, (threads) */
+    float *lane_block;             /* owned */
+    struct ebm_error failure;      /* of this rank, to be told in the next sum; code OK: none */
+};
+
+/* Not collective. Loads the data and sets the parameters to their start. The
+ * trainer is in place and holds nothing when this fails. */
+enum ebm_status trainer_init(struct trainer *t, const struct spec *spec, const struct net *net,
+                             const struct engine_ops *ops, size_t threads, struct comm *comm,
+                             const struct train_hooks *hooks, struct ebm_error *err);
+void trainer_fini(struct trainer *t);
+
+/* Not collective. After params were changed from outside. */
+enum ebm_status trainer_params_changed(struct trainer *t, struct ebm_error *err);
+
+/* Not collective. The items of the global batch whose chains a rank runs. */
+struct tree_range trainer_chains(const struct trainer *t, size_t rank);
+
+struct step_result {
+    enum sink_order order; /* rank 0's, on every rank */
+    bool bad;              /* the step was not taken: a hard sign of divergence */
+    char reason[TRAINER_REASON];
+    double value[METRIC_COUNT];
+};
+
+/* Collective. One step; order is rank 0's, the others' is not looked at. An
+ * error is the same on all ranks. Allocates nothing. */
+enum ebm_status trainer_step(struct trainer *t, enum sink_order order, struct step_result *out,
+                             struct ebm_error *err);
+
+/* The start of the parameters: weights and biases uniform within
+ * 1/sqrt(fan-in) (LeCun et al. 1998, section 4.6, as PyTorch's layers do). */
+void trainer_start_params(const struct net *net, uint64_t seed, float *params);
+
+/* The range of the noise that chains begin from: the sampler's clamp, or
+ * [-4, 4] for a toy and [0, 1] for images where there is none. */
+void trainer_noise_range(const struct spec *spec, float *lo, float *hi);
+
+#endif
