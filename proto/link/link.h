@@ -11,9 +11,9 @@
 #include "base/err.h"
 
 enum {
-    LINK_PARTS_MAX = 4,             /* header, message, bulk, spare */
+    LINK_PARTS_MAX = 4, /* header, message, bulk, spare */
     LINK_IDENTITY_MAX = 255,
-    LINK_MESSAGE_MAX = 16 << 20     /* one part at most; larger is refused by the socket */
+    LINK_MESSAGE_MAX = 16 << 20 /* one part at most; larger is refused by the socket */
 };
 
 enum link_kind { LINK_ROUTER, LINK_DEALER, LINK_PUB, LINK_SUB, LINK_PAIR };
@@ -69,7 +69,6 @@ struct link_poll {
 
 /* Waits until one is readable or the time is over (-1: for ever). EINTR
  * counts as the time being over. */
-enum ebm_status link_wait(struct link_poll *items, size_t n, int timeout_ms,
-                          struct ebm_error *err);
+enum ebm_status link_wait(struct link_poll *items, size_t n, int timeout_ms, struct ebm_error *err);
 
 #endif

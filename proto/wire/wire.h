@@ -18,9 +18,9 @@
 
 enum {
     WIRE_VERSION = 1,
-    WIRE_TEXT_MAX = 1 << 20,     /* any one string field */
-    WIRE_CHUNK_BYTES = 1 << 20,  /* checkpoint bytes in one message */
-    WIRE_ROWS_MAX = 20000,       /* repeated items in one message */
+    WIRE_TEXT_MAX = 1 << 20,    /* any one string field */
+    WIRE_CHUNK_BYTES = 1 << 20, /* checkpoint bytes in one message */
+    WIRE_ROWS_MAX = 20000,      /* repeated items in one message */
     WIRE_PICTURE_MAX = 8 << 20
 };
 
@@ -29,12 +29,12 @@ enum wire_metric {
     METRIC_LOSS,
     METRIC_ENERGY_DATA,
     METRIC_ENERGY_SAMPLE,
-    METRIC_ENERGY_GAP,     /* mean E(data) - mean E(sample) */
-    METRIC_LANGEVIN_GRAD,  /* r_t */
-    METRIC_PARAM_GRAD,     /* L2 norm before the clip */
+    METRIC_ENERGY_GAP,    /* mean E(data) - mean E(sample) */
+    METRIC_LANGEVIN_GRAD, /* r_t */
+    METRIC_PARAM_GRAD,    /* L2 norm before the clip */
     METRIC_SAMPLE_MEAN,
     METRIC_SAMPLE_STD,
-    METRIC_SATURATION,     /* share of sample elements at a clamp bound */
+    METRIC_SATURATION, /* share of sample elements at a clamp bound */
     METRIC_STEP_SECONDS,
     METRIC_CHAIN_STEPS_PER_SECOND, /* batch * K / seconds */
     METRIC_COUNT
@@ -55,8 +55,7 @@ enum ebm_status wire_publish(struct link_socket *s, uint64_t job, const Ebm__Eve
  * (may be NULL) borrows from m. EBM_EPROTO says what is wrong; another
  * version is EBM_ESTALE with both numbers. */
 enum ebm_status wire_decode(const struct link_message *m, const ProtobufCMessageDescriptor *type,
-                            ProtobufCMessage **out, struct link_part *bulk,
-                            struct ebm_error *err);
+                            ProtobufCMessage **out, struct link_part *bulk, struct ebm_error *err);
 /* As wire_decode, for an Event behind its topic. */
 enum ebm_status wire_decode_event(const struct link_message *m, Ebm__Event **out,
                                   struct ebm_error *err);
