@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "store/vault.h"
+#include "store/vault_blob.h"
 #include "store/vault_private.h"
 #include "temp_home.h"
 
@@ -353,35 +354,58 @@ static void test_announced_bytes_count_against_the_quota(void **state)
     assert_int_equal(begin(f->vault, 2, 6 * MIB), EBM_ENOSPC);
 }
 
+static enum ebm_status work_begin(struct vault_work *w, int64_t id, uint64_t bytes)
+{
+    struct vault_item item = {.op = VAULT_BEGIN, .checkpoint = id, .bytes = bytes};
+    vault_work_do(w, &item);
+    return item.answer.status;
+}
+
+static void work_chunk(struct vault_work *w, int64_t id, uint64_t at, const uint8_t *bytes)
+{
+    struct vault_item item = {.op = VAULT_CHUNK, .checkpoint = id, .offset = at, .size = MIB};
+    item.data = malloc(MIB);
+    memcpy(item.data, bytes + at, MIB);
+    vault_work_do(w, &item);
+}
+
+static enum ebm_status work_finish(struct vault_work *w, int64_t id)
+{
+    struct vault_item item = {.op = VAULT_FINISH, .checkpoint = id};
+    vault_work_do(w, &item);
+    return item.answer.status;
+}
+
 /* On the database itself, without the thread: a write that finds no room ends
- * the uploads of its group, and nothing else. */
+ * all uploads of its group, gives their room back, and leaves the rest. */
 static void test_a_full_database_ends_the_group_only(void **state)
 {
     struct fixture *f = *state;
     struct vault_work w;
     struct ebm_error err = {.code = EBM_OK};
+    struct buf ids;
 
     upload(f, 1, 2 * MIB);
     vault_close(f->vault);
     f->vault = NULL;
     assert_int_equal(vault_work_open(&w, &f->home, 0, &err), EBM_OK);
-    assert_int_equal(db_exec_text(w.db, "PRAGMA max_page_count = 100", &err), EBM_OK);
-    struct vault_item item = {.op = VAULT_BEGIN, .checkpoint = 2, .bytes = 8 * MIB};
-    vault_work_do(&w, &item);
-    assert_int_equal(item.answer.status, EBM_OK);
+    assert_int_equal(db_exec_text(w.db, "PRAGMA max_page_count = 150", &err), EBM_OK);
+    assert_int_equal(work_begin(&w, 2, 8 * MIB), EBM_OK);
+    assert_int_equal(work_begin(&w, 3, 8 * MIB), EBM_OK);
     assert_int_equal(vault_work_settle(&w, &err), EBM_OK);
     enum ebm_status status = EBM_OK;
     for (uint64_t at = 0; at < 8 * MIB && status == EBM_OK; at += MIB) {
-        item = (struct vault_item){.op = VAULT_CHUNK, .checkpoint = 2, .offset = at, .size = MIB};
-        item.data = malloc(MIB);
-        memcpy(item.data, f->bytes + at, MIB);
-        vault_work_do(&w, &item);
+        work_chunk(&w, 3, at, f->bytes);
+        work_chunk(&w, 2, at, f->bytes);
         status = vault_work_settle(&w, &err);
     }
     assert_int_equal(status, EBM_ENOSPC);
-    item = (struct vault_item){.op = VAULT_FINISH, .checkpoint = 2};
-    vault_work_do(&w, &item);
-    assert_int_equal(item.answer.status, EBM_ENOSPC);
+    buf_init(&ids);
+    assert_int_equal(vault_blob_list(w.db, &ids, &err), EBM_OK);
+    assert_int_equal(ids.size, sizeof(int64_t)); /* only checkpoint 1 */
+    buf_fini(&ids);
+    assert_int_equal(work_finish(&w, 2), EBM_ENOSPC);
+    assert_int_equal(work_finish(&w, 3), EBM_ENOSPC);
     vault_work_fini(&w);
     assert_int_equal(open_vault(f, 0), 0);
     assert_stored(f, 1, 2 * MIB);
