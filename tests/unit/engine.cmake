@@ -1,1 +1,6 @@
+add_library(ebm-ref-net STATIC ${CMAKE_CURRENT_LIST_DIR}/ref_net.c)
+target_include_directories(ebm-ref-net PUBLIC ${CMAKE_CURRENT_LIST_DIR})
+target_link_libraries(ebm-ref-net PUBLIC ebm-engine ebm-proto m)
+
 ebm_unit_test(test_rng ebm-proto)
+ebm_unit_test(test_engine ebm-ref-net)
