@@ -1,0 +1,20 @@
+# The worker's body under MPI.
+set(QUADRATIC ${CMAKE_CURRENT_LIST_DIR}/../support)
+add_library(ebm-quadratic-engine STATIC ${QUADRATIC}/quadratic_engine.c)
+target_include_directories(ebm-quadratic-engine PUBLIC ${QUADRATIC})
+target_link_libraries(ebm-quadratic-engine PUBLIC ebm-train m)
+
+ebm_mpi_test(test_comm "1;2;3;4" ebm-comm)
+ebm_mpi_test(test_train "1;2;3;4" ebm-quadratic-engine ebm-train ebm-engine)
+# Allocations of our own code are counted, those inside shared libraries not.
+target_link_options(test_train PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+                                       -Wl,--wrap=aligned_alloc)
+
+foreach(spec toy image)
+  set(steps_toy 40 20)
+  set(steps_image 8 4)
+  add_test(NAME ranks_agree_${spec}
+           COMMAND ${CMAKE_CURRENT_LIST_DIR}/ranks_agree.sh $<TARGET_FILE:ebm-worker>
+                   ${CMAKE_CURRENT_LIST_DIR}/ranks-${spec}.yaml ${steps_${spec}})
+  set_tests_properties(ranks_agree_${spec} PROPERTIES TIMEOUT 120)
+endforeach()
