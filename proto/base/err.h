@@ -8,18 +8,18 @@
 
 enum ebm_status {
     EBM_OK = 0,
-    EBM_EINVAL,       /* the input is wrong */
+    EBM_EINVAL, /* the input is wrong */
     EBM_ENOMEM,
     EBM_EIO,
-    EBM_ENOSPC,       /* disk, quota or database full */
+    EBM_ENOSPC, /* disk, quota or database full */
     EBM_ENOTFOUND,
-    EBM_ESTATE,       /* refused in this state */
+    EBM_ESTATE, /* refused in this state */
     EBM_EEXIST,
-    EBM_ESTALE,       /* fenced: a newer attempt or schema exists */
+    EBM_ESTALE, /* fenced: a newer attempt or schema exists */
     EBM_EUNREACHABLE,
     EBM_ETIMEOUT,
-    EBM_EPROTO,       /* a message that breaks the protocol */
-    EBM_ECORRUPT,     /* a digest or a magic does not match */
+    EBM_EPROTO,   /* a message that breaks the protocol */
+    EBM_ECORRUPT, /* a digest or a magic does not match */
     EBM_EAUTH,
     EBM_EDIVERGED,
     EBM_EINTERNAL,

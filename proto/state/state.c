@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const char *const state_names[JOB_STATE_COUNT] = {
-    [JOB_QUEUED] = "queued",       [JOB_HELD] = "held",         [JOB_STARTING] = "starting",
-    [JOB_RUNNING] = "running",     [JOB_PAUSING] = "pausing",   [JOB_PAUSED] = "paused",
-    [JOB_SUCCEEDED] = "succeeded", [JOB_FAILED] = "failed",     [JOB_CANCELLED] = "cancelled",
+    [JOB_QUEUED] = "queued",       [JOB_HELD] = "held",       [JOB_STARTING] = "starting",
+    [JOB_RUNNING] = "running",     [JOB_PAUSING] = "pausing", [JOB_PAUSED] = "paused",
+    [JOB_SUCCEEDED] = "succeeded", [JOB_FAILED] = "failed",   [JOB_CANCELLED] = "cancelled",
     [JOB_DIVERGED] = "diverged",   [JOB_UNKNOWN] = "unknown",
 };
 
@@ -48,12 +48,8 @@ static const unsigned char next_state[JOB_STATE_COUNT][JOB_EVENT_COUNT] = {
                      LIVE_ENDS},
     /* "pausing" is any live attempt that was asked to stop. A second stop may
      * raise the first: cancel over pause, kill over cancel. */
-    [JOB_PAUSING] = {[JOB_EV_UP] = TO(JOB_PAUSING),
-                     [JOB_EV_STOP] = TO(JOB_PAUSING),
-                     LIVE_ENDS},
-    [JOB_UNKNOWN] = {[JOB_EV_UP] = TO(JOB_RUNNING),
-                     [JOB_EV_STOP] = TO(JOB_PAUSING),
-                     LIVE_ENDS},
+    [JOB_PAUSING] = {[JOB_EV_UP] = TO(JOB_PAUSING), [JOB_EV_STOP] = TO(JOB_PAUSING), LIVE_ENDS},
+    [JOB_UNKNOWN] = {[JOB_EV_UP] = TO(JOB_RUNNING), [JOB_EV_STOP] = TO(JOB_PAUSING), LIVE_ENDS},
     [JOB_PAUSED] = {[JOB_EV_REQUEUE] = TO(JOB_QUEUED), [JOB_EV_CANCELLED] = TO(JOB_CANCELLED)},
     [JOB_SUCCEEDED] = {[JOB_EV_REQUEUE] = TO(JOB_QUEUED)},
     [JOB_FAILED] = {[JOB_EV_REQUEUE] = TO(JOB_QUEUED)},

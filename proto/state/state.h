@@ -26,14 +26,14 @@ enum job_state {
 };
 
 enum job_event {
-    JOB_EV_HOLD,        /* user: keep it in the queue */
-    JOB_EV_RELEASE,     /* user: let it go */
-    JOB_EV_SCHEDULE,    /* slots found, an attempt is being launched */
-    JOB_EV_UP,          /* the workers reported */
-    JOB_EV_LOST,        /* no heartbeat for a lease, processes not seen to end */
-    JOB_EV_STOP,        /* a stop was asked of a live attempt (pause, cancel, kill, rollback) */
-    JOB_EV_REQUEUE,     /* a new attempt is planned (restart, resume, rollback) */
-    JOB_EV_PAUSED,      /* the attempt ended with intent pause, or by a full disk */
+    JOB_EV_HOLD,     /* user: keep it in the queue */
+    JOB_EV_RELEASE,  /* user: let it go */
+    JOB_EV_SCHEDULE, /* slots found, an attempt is being launched */
+    JOB_EV_UP,       /* the workers reported */
+    JOB_EV_LOST,     /* no heartbeat for a lease, processes not seen to end */
+    JOB_EV_STOP,     /* a stop was asked of a live attempt (pause, cancel, kill, rollback) */
+    JOB_EV_REQUEUE,  /* a new attempt is planned (restart, resume, rollback) */
+    JOB_EV_PAUSED,   /* the attempt ended with intent pause, or by a full disk */
     JOB_EV_SUCCEEDED,
     JOB_EV_FAILED,
     JOB_EV_CANCELLED,

@@ -1,9 +1,10 @@
 /* Vector loops for the processor at hand.
  *
  * A function marked ENGINE_CLONES is compiled for each of these instruction
- * sets, and the loader takes the best. Its files are compiled with
- * -ffp-contract=off: an element's bits then depend on its input alone, not on
- * where in a vector loop it falls. */
+ * sets, and the loader takes the best. An element's bits must depend on its
+ * input alone, not on where in a vector loop it falls. So files whose loops
+ * may have tails are compiled with -ffp-contract=off; point.c, whose loops
+ * have a constant length and no tails, may contract. */
 #ifndef EBM_ENGINE_CLONES_H
 #define EBM_ENGINE_CLONES_H
 

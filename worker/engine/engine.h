@@ -3,8 +3,10 @@
  * Nothing above it knows which engine runs. All tensors are float, row-major,
  * a sample is (C,H,W). An engine works in tiles of `tile` samples, a number
  * that depends on the net alone; a result for a sample depends on the net,
- * the parameters, and its own input only, never on its neighbours, the rank
- * count or the number of threads. So are sums over a tile: fixed order.
+ * the parameters, its own input and its place in the tile only (a matrix
+ * product may add its last rows in another order), never on its neighbours,
+ * how many they are, the rank count or the number of threads. So are sums
+ * over a tile: fixed order.
  *
  * Shape letters: T tile, D = C*H*W of a sample, P parameters, K Langevin
  * steps. */

@@ -278,11 +278,14 @@ enum {
     FEW_CHANNELS = 4 /* 1 or 3 of 16 lanes would be used by the blocked kernel */
 };
 
-/* Where to begin in conv_variants: the input gradient of 1 or 3 channels is
- * faster by plain layouts, the reorder of its input included. */
+/* Where to begin in the variants: the input gradient of 1 or 3 channels is
+ * faster by plain layouts, the reorder of its input included; and so is a
+ * dense layer's weight gradient, which is wanted in the plain layout. */
 static size_t first_choice(const struct geometry *g, enum pass pass)
 {
-    return g->conv && pass == BACKWARD_DATA && g->src[1] < FEW_CHANNELS ? 1 : 0;
+    if (g->conv)
+        return pass == BACKWARD_DATA && g->src[1] < FEW_CHANNELS ? 1 : 0;
+    return pass == BACKWARD_WEIGHTS ? 1 : 0;
 }
 
 /* The first variant that is not a reference implementation; else the first

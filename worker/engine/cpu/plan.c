@@ -400,6 +400,12 @@ static enum ebm_status backward_data(struct plan *p, struct plan_tape *tape, siz
     return st == EBM_OK ? unshape(p, tape, layer, n, g, err) : st;
 }
 
+/* Where a layer's weight gradients come first. */
+static size_t weight_gradients(const struct plan *p, const struct onednn_linear *l)
+{
+    return onednn_same(&l->bw.weights, &l->plain_weights) ? p->parts->plain : p->parts->weights;
+}
+
 static enum ebm_status backward_weights_call(struct plan *p, size_t layer, const struct node *n,
                                              size_t src, size_t dst, struct ebm_error *err)
 {
@@ -409,7 +415,7 @@ static enum ebm_status backward_weights_call(struct plan *p, size_t layer, const
 
     op_arg(&op, DNNL_ARG_SRC, PLAN_ARENA, src, &l->bw.src);
     op_arg(&op, DNNL_ARG_DIFF_DST, PLAN_ARENA, dst, &l->bw.dst);
-    op_arg(&op, DNNL_ARG_DIFF_WEIGHTS, PLAN_ARENA, p->parts->weights, &l->bw.weights);
+    op_arg(&op, DNNL_ARG_DIFF_WEIGHTS, PLAN_ARENA, weight_gradients(p, l), &l->bw.weights);
     op_arg(&op, DNNL_ARG_DIFF_BIAS, PLAN_ARENA, bias, &l->bias);
     return add_call(p, &p->backward_params, &op, err);
 }
@@ -419,12 +425,14 @@ static enum ebm_status add_grad(struct plan *p, size_t layer, const struct node 
                                 struct ebm_error *err)
 {
     const struct onednn_linear *l = &n->linear;
+    struct plan_tensor from = {PLAN_ARENA, weight_gradients(p, l), &l->bw.weights};
+    struct plan_tensor to = {PLAN_ARENA, p->parts->plain, &l->plain_weights};
     struct plan_op op = {.kind = PLAN_ADD_GRAD, .layer = layer, .what = "gradient sum"};
-    enum ebm_status st =
-        add_reorder(p, &p->backward_params, layer, "backward weights, plain layout",
-                    (struct plan_tensor){PLAN_ARENA, p->parts->weights, &l->bw.weights},
-                    (struct plan_tensor){PLAN_ARENA, p->parts->plain, &l->plain_weights}, err);
+    enum ebm_status st = EBM_OK;
 
+    if (from.at != to.at)
+        st = add_reorder(p, &p->backward_params, layer, "backward weights, plain layout", from, to,
+                         err);
     op.place[0] = p->parts->plain;
     op.count = n->layer->weights + n->layer->biases;
     op.param = n->layer->offset;

@@ -1,0 +1,7 @@
+ebm_unit_test(test_spec ebm-proto)
+ebm_unit_test(test_spec_text ebm-proto)
+ebm_unit_test(test_spec_files ebm-proto)
+ebm_unit_test(test_net ebm-proto)
+ebm_unit_test(test_idx ebm-proto)
+get_filename_component(EBM_SOURCE_ROOT ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
+target_compile_definitions(test_spec_files PRIVATE EBM_SOURCE_ROOT="${EBM_SOURCE_ROOT}")
