@@ -6,6 +6,7 @@ target_link_libraries(ebm-quadratic-engine PUBLIC ebm-train m)
 
 ebm_mpi_test(test_comm "1;2;3;4" ebm-comm)
 ebm_mpi_test(test_train "1;2;3;4" ebm-quadratic-engine ebm-train ebm-engine)
+ebm_mpi_test(test_run "1;2;3;4" ebm-quadratic-engine ebm-train)
 # Allocations of our own code are counted, those inside shared libraries not.
 target_link_options(test_train PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
                                        -Wl,--wrap=aligned_alloc)
@@ -18,3 +19,7 @@ foreach(spec toy image)
                    ${CMAKE_CURRENT_LIST_DIR}/ranks-${spec}.yaml ${steps_${spec}})
   set_tests_properties(ranks_agree_${spec} PROPERTIES TIMEOUT 120)
 endforeach()
+
+add_test(NAME worker_ends COMMAND ${CMAKE_CURRENT_LIST_DIR}/worker_ends.sh
+                                  $<TARGET_FILE:ebm-worker> ${CMAKE_CURRENT_LIST_DIR}/ranks-toy.yaml)
+set_tests_properties(worker_ends PROPERTIES TIMEOUT 120)
