@@ -17,9 +17,9 @@ foreach(spec toy image)
   add_test(NAME ranks_agree_${spec}
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/ranks_agree.sh $<TARGET_FILE:ebm-worker>
                    ${CMAKE_CURRENT_LIST_DIR}/ranks-${spec}.yaml ${steps_${spec}})
-  set_tests_properties(ranks_agree_${spec} PROPERTIES TIMEOUT 120)
+  set_tests_properties(ranks_agree_${spec} PROPERTIES TIMEOUT 240 LABELS mpi RUN_SERIAL TRUE)
 endforeach()
 
 add_test(NAME worker_ends COMMAND ${CMAKE_CURRENT_LIST_DIR}/worker_ends.sh
                                   $<TARGET_FILE:ebm-worker> ${CMAKE_CURRENT_LIST_DIR}/ranks-toy.yaml)
-set_tests_properties(worker_ends PROPERTIES TIMEOUT 120)
+set_tests_properties(worker_ends PROPERTIES TIMEOUT 240 LABELS mpi RUN_SERIAL TRUE)
