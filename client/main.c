@@ -1,0 +1,7 @@
+/* ebmctl, the command line of ebmd. */
+#include "commands.h"
+
+int main(int argc, char **argv)
+{
+    return ebmctl_run(argc, argv);
+}

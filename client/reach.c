@@ -1,0 +1,144 @@
+#include "reach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fsio.h"
+
+extern char **environ;
+
+enum { SAID_MAX = 400, SMALL_FILE = 4096 };
+
+bool reach_listens(const struct home *home)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    const char *path = home->control + strlen("ipc://");
+
+    if (strlen(path) >= sizeof a.sun_path)
+        return false;
+    memcpy(a.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool ok = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    close(fd);
+    return ok;
+}
+
+/* First word of a small file; "" when it cannot be read. */
+static void read_word(const char *path, char *out, size_t size)
+{
+    FILE *f = fopen(path, "re");
+
+    if (f == NULL || fgets(out, (int)size, f) == NULL)
+        out[0] = '\0';
+    out[strcspn(out, " \n")] = '\0';
+    if (f != NULL)
+        fclose(f);
+}
+
+pid_t reach_pid(const struct home *home)
+{
+    char path[HOME_PATH_MAX + 32], word[64], comm[64];
+
+    snprintf(path, sizeof path, "%s/ebmd.lock", home->state);
+    read_word(path, word, sizeof word);
+    long pid = strtol(word, NULL, 10);
+    if (pid <= 0)
+        return 0;
+    snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+    read_word(path, comm, sizeof comm);
+    return strcmp(comm, "ebmd") == 0 ? (pid_t)pid : 0;
+}
+
+const char *reach_home_name(const struct home *home, char *out, size_t size)
+{
+    const char *user = getenv("HOME");
+    size_t n = user != NULL ? strlen(user) : 0;
+
+    if (n > 1 && strncmp(home->state, user, n) == 0 && home->state[n] == '/')
+        snprintf(out, size, "~%s", home->state + n);
+    else
+        snprintf(out, size, "%s", home->state);
+    return out;
+}
+
+/* Runs the program with its stderr in a pipe; what it says until it (the
+ * parent half of it) ends goes to `said`, one line. */
+static enum ebm_status run_background(const char *program, char *said, size_t size, int *status,
+                                      struct ebm_error *err)
+{
+    char *const argv[] = {(char *)"ebmd", (char *)"--background", NULL};
+    posix_spawn_file_actions_t actions;
+    int fds[2];
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return ebm_fail_errno(err, errno, "cannot make a pipe");
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, fds[1], 2);
+    int rc = posix_spawn(&pid, program, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(fds[1]);
+    if (rc != 0) {
+        close(fds[0]);
+        return ebm_fail_errno(err, rc, "%s: cannot run", program);
+    }
+    while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+        ;
+    /* Not until end of file: a daemon that kept its stderr would hold us. */
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    ssize_t n = read(fds[0], said, size - 1);
+    said[n > 0 ? n : 0] = '\0';
+    said[strcspn(said, "\n")] = '\0';
+    close(fds[0]);
+    return EBM_OK;
+}
+
+enum ebm_status reach_start(const struct home *home, struct ebm_error *err)
+{
+    char program[HOME_PATH_MAX], said[SAID_MAX], name[HOME_PATH_MAX];
+    int status = 0;
+    enum ebm_status rc = home_find_program("ebmd", program, sizeof program, err);
+
+    if (rc == EBM_OK)
+        rc = run_background(program, said, sizeof said, &status, err);
+    if (rc != EBM_OK)
+        return ebm_fail(err, EBM_EUNREACHABLE, "cannot start ebmd: %.400s", err ? err->text : "");
+    /* Two first users at once: the one that came second finds it running. */
+    if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || reach_listens(home))
+        return EBM_OK;
+    const char *text = strncmp(said, "ebmd: ", 6) == 0 ? said + 6 : said;
+    return ebm_fail(err, EBM_EUNREACHABLE, "cannot start ebmd: %s",
+                    text[0] != '\0' ? text
+                                    : reach_home_name(home, name, sizeof name));
+}
+
+enum ebm_status reach_daemon(const struct home *home, struct ebm_error *err)
+{
+    char name[HOME_PATH_MAX];
+    const char *no = getenv("EBM_NO_AUTOSTART");
+
+    /* An ebmd whose socket file is gone makes it anew within a second. */
+    if (reach_listens(home) || reach_pid(home) != 0)
+        return EBM_OK;
+    reach_home_name(home, name, sizeof name);
+    if (no != NULL && no[0] != '\0')
+        return ebm_fail(err, EBM_EUNREACHABLE,
+                        "no ebmd serves %.300s (start it: ebmctl daemon start)", name);
+    enum ebm_status rc = reach_start(home, err);
+    if (rc == EBM_OK)
+        fprintf(stderr, "started ebmd (home %s)\n", name);
+    return rc;
+}

@@ -1,0 +1,30 @@
+/* Columns that align: cells are collected, then printed. */
+#ifndef EBM_CLIENT_TABLE_H
+#define EBM_CLIENT_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "term.h"
+
+enum { TABLE_COLUMNS_MAX = 24 };
+
+enum table_align { TABLE_LEFT, TABLE_RIGHT };
+
+struct table;
+
+/* columns <= TABLE_COLUMNS_MAX; NULL when memory is out. */
+struct table *table_create(size_t columns);
+void table_destroy(struct table *t); /* takes NULL */
+
+void table_column(struct table *t, size_t column, const char *title, enum table_align align);
+/* The next cell, row by row; copies the text. */
+void table_cell(struct table *t, const char *text, enum style style);
+
+/* Two blanks between columns, none at the end of a line. Where the terminal
+ * is too narrow, the widest left-aligned columns are cut. A table without
+ * rows prints its titles only. False when memory ran out. */
+bool table_print(struct table *t, const struct term *term, struct buf *out);
+
+#endif

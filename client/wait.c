@@ -1,0 +1,118 @@
+/* wait. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "commands.h"
+
+enum { POLL_MS = 200, AWAY_MS = 60000 };
+
+struct waiting {
+    int64_t deadline_ms; /* monotonic; INT64_MAX: none */
+    int64_t heard_ms;    /* of the last answer */
+    bool *told_paused;   /* one of each job */
+};
+
+/* A fraction of a second is allowed. */
+static enum ebm_status take_timeout(const struct args *a, struct waiting *w, struct ebm_error *err)
+{
+    const char *text = args_value(a, "timeout");
+    char *end;
+
+    w->deadline_ms = INT64_MAX;
+    if (text == NULL)
+        return EBM_OK;
+    double s = strtod(text, &end);
+    if (end == text || *end != '\0' || !(s >= 0) || s > 1e9)
+        return ebm_fail(err, EBM_EINVAL, "option '--timeout' needs seconds, not '%.40s'", text);
+    w->deadline_ms = clock_mono_ms() + (int64_t)(s * 1000);
+    return EBM_OK;
+}
+
+static void tell_end(const Ebm__Job *j)
+{
+    printf("job %" PRIu64 " %s at step %" PRIu64 "%s%s\n", j->job, j->state, j->step,
+           j->reason[0] != '\0' ? ": " : "", j->reason);
+    fflush(stdout);
+}
+
+/* EBM_ETIMEOUT: not final yet. *code is set when it is. */
+static enum ebm_status look(struct call *c, struct waiting *w, size_t i, int *code,
+                            struct ebm_error *err)
+{
+    struct answer a;
+    enum ebm_status rc = call_show(c, args_job(&c->args, i), &a, err);
+
+    if (rc == EBM_OK) {
+        const Ebm__Job *j = a.reply->jobs[0];
+        enum job_state state = job_state_from_name(j->state);
+        w->heard_ms = clock_mono_ms();
+        if (state == JOB_PAUSED && !w->told_paused[i])
+            fprintf(stderr, "job %" PRIu64 " is paused: %s\n", j->job, j->reason);
+        w->told_paused[i] = state == JOB_PAUSED;
+        if (job_state_is_final(state)) {
+            tell_end(j);
+            *code = exit_worse(*code, exit_of_state(state));
+        } else {
+            rc = EBM_ETIMEOUT;
+        }
+    }
+    /* ebmd may be restarted meanwhile: that ends no job. */
+    if (rc == EBM_EUNREACHABLE && w->heard_ms != 0 && clock_mono_ms() - w->heard_ms < AWAY_MS)
+        rc = EBM_ETIMEOUT;
+    answer_fini(&a);
+    return rc;
+}
+
+/* Sleeps until something happens, or for a poll's time. */
+static void sleep_a_little(struct call *c, const struct waiting *w)
+{
+    struct link_poll items[2];
+    int64_t left = w->deadline_ms - clock_mono_ms();
+
+    if (left <= 0)
+        return;
+    size_t n = session_poll_items(c->session, items);
+    link_wait(items, n, left < POLL_MS ? (int)left : POLL_MS, NULL);
+    session_drain_events(c->session);
+}
+
+static int wait_all(struct call *c, struct waiting *w)
+{
+    struct ebm_error err;
+    int code = CODE_OK;
+
+    for (size_t i = 0; i < c->args.words;) {
+        enum ebm_status rc = look(c, w, i, &code, &err);
+        if (rc == EBM_OK) {
+            i++;
+            continue;
+        }
+        if (rc != EBM_ETIMEOUT)
+            return call_fail(&err);
+        if (clock_mono_ms() >= w->deadline_ms) {
+            fprintf(stderr, "ebmctl: job %s has not ended in time\n", c->args.word[i]);
+            return CODE_TIMEOUT;
+        }
+        sleep_a_little(c, w);
+    }
+    return code;
+}
+
+int command_wait(struct call *c)
+{
+    struct waiting w = {0};
+    struct ebm_error err;
+
+    if (take_timeout(&c->args, &w, &err) != EBM_OK)
+        return call_fail_usage(c, &err);
+    w.told_paused = calloc(c->args.words, sizeof *w.told_paused);
+    if (w.told_paused == NULL)
+        return call_done(false);
+    int code = wait_all(c, &w);
+    free(w.told_paused);
+    return code;
+}
