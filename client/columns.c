@@ -76,7 +76,7 @@ static const char *show_rate(const void *row, const struct column *c, char scrat
     if (!(j->rate > 0))
         return "";
     double seconds = j->total_steps > j->step ? (double)(j->total_steps - j->step) / j->rate : 0;
-    snprintf(scratch, HUMAN_MAX, "%.3g steps/s, %.20s left", j->rate,
+    snprintf(scratch, HUMAN_MAX, "%.3g steps/s, %.12s left", j->rate,
              human_duration((int64_t)(seconds * 1000), left));
     return scratch;
 }
