@@ -5,16 +5,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fsio.h"
 #include "commands.h"
 
-enum { PIECE_BYTES = 256 * 1024, POLL_MS = 300, RANKS_MOST = 4096 };
+enum { PIECE_BYTES = 256 * 1024, POLL_MS = 300, RANKS_MOST = 4096, AWAY_MS = 60000 };
 
 struct reading {
     Ebm__Logs ask;
     bool follow, any_attempt; /* any: goes over to the next attempt */
     bool ended;               /* this attempt's log will not grow */
     bool idle;                /* nothing came */
+    int64_t heard_ms;         /* monotonic, of the last answer */
 };
 
 static enum ebm_status read_piece(struct call *c, struct reading *r, struct ebm_error *err)
@@ -31,6 +33,7 @@ static enum ebm_status read_piece(struct call *c, struct reading *r, struct ebm_
         r->ask.offset += a.bulk.size;
         r->idle = a.bulk.size == 0;
         r->ended = a.reply->end;
+        r->heard_ms = clock_mono_ms();
         if (a.reply->attempt != 0)
             r->ask.attempt = a.reply->attempt;
     }
@@ -58,6 +61,25 @@ static enum ebm_status go_on(struct call *c, struct reading *r, bool *done, stru
     return rc;
 }
 
+/* Whether to go on in spite of a failure: a job that was not started yet has
+ * no log yet, and ebmd may be restarted while we follow. */
+static bool is_passing(struct call *c, const struct reading *r, enum ebm_status rc,
+                       struct ebm_error *err)
+{
+    struct answer a;
+
+    if (!r->follow)
+        return false;
+    if (rc == EBM_EUNREACHABLE)
+        return r->ask.attempt != 0 && clock_mono_ms() - r->heard_ms < AWAY_MS;
+    if (rc != EBM_ENOTFOUND || r->ask.attempt != 0)
+        return false;
+    rc = call_show(c, r->ask.job, &a, err);
+    bool waits = rc == EBM_OK && !job_state_is_final(job_state_from_name(a.reply->jobs[0]->state));
+    answer_fini(&a);
+    return waits;
+}
+
 static enum ebm_status read_all(struct call *c, struct reading *r, struct ebm_error *err)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
@@ -65,16 +87,14 @@ static enum ebm_status read_all(struct call *c, struct reading *r, struct ebm_er
 
     while (!done) {
         enum ebm_status rc = read_piece(c, r, err);
-        /* A job that was not started yet has no log yet. */
-        bool not_yet = rc == EBM_ENOTFOUND && r->follow && r->ask.attempt == 0;
-        if (rc != EBM_OK && !(not_yet && call_show(c, r->ask.job, &(struct answer){0}, err) == EBM_OK))
-            return rc;
-        if (!not_yet && !r->idle)
+        if (rc != EBM_OK && !is_passing(c, r, rc, err))
+            return err->code;
+        if (rc == EBM_OK && !r->idle)
             continue;
         if (!r->follow)
             return EBM_OK;
-        if (r->ended && go_on(c, r, &done, err) != EBM_OK)
-            return err->code;
+        if (rc == EBM_OK && r->ended)
+            rc = go_on(c, r, &done, err);
         if (!done)
             nanosleep(&pause, NULL);
     }
