@@ -11,7 +11,7 @@
 #include "picture/picture.h"
 #include "train/snapshot.h"
 
-enum { PROGRESS_LOG_MS = 10000 };
+enum { PROGRESS_LOG_MS = 10000, POINTS_SHOWN = 4096 };
 
 struct run {
     const struct run_config *config;
@@ -86,6 +86,23 @@ static enum ebm_status take_checkpoint(struct run *r, struct ebm_error *err)
     return st;
 }
 
+static bool are_points(struct net_shape s)
+{
+    return s.c == 2 && s.h == 1 && s.w == 1;
+}
+
+/* Samples in a picture: pictures.count, but a cloud of points needs many. */
+static size_t picture_count(const struct run *r)
+{
+    const struct trainer *t = &r->trainer;
+    size_t have = t->replay.slots > 0 ? t->replay.slots : t->batch;
+    size_t want = (size_t)r->config->spec->pictures.count;
+
+    if (are_points(r->config->net->in) && want < POINTS_SHOWN)
+        want = POINTS_SHOWN;
+    return want < have ? want : have;
+}
+
 static enum ebm_status draw_picture(struct run *r, const float *x, size_t n, struct buf *png,
                                     struct ebm_error *err)
 {
@@ -93,7 +110,7 @@ static enum ebm_status draw_picture(struct run *r, const float *x, size_t n, str
     float lo, hi;
 
     trainer_noise_range(r->config->spec, &lo, &hi);
-    if (shape.c == 2 && shape.h == 1 && shape.w == 1)
+    if (are_points(shape))
         return picture_points_png(x, n, lo, hi, png, err);
     return picture_grid_png(x, n, shape, lo, hi, png, err);
 }
@@ -116,12 +133,10 @@ static void give_picture(struct run *r, const float *x, size_t n)
 static enum ebm_status take_picture(struct run *r, struct ebm_error *err)
 {
     struct trainer *t = &r->trainer;
-    size_t have = t->replay.slots > 0 ? t->replay.slots : t->batch;
-    size_t n = (size_t)r->config->spec->pictures.count;
+    size_t n = picture_count(r);
     float *x = NULL;
     enum ebm_status st = EBM_OK;
 
-    n = n < have ? n : have;
     if (r->sink != NULL) {
         x = malloc(n * t->dim * sizeof *x);
         if (x == NULL)
