@@ -39,7 +39,8 @@ enum ebm_status link_context_create(struct link_context **out, struct ebm_error 
 void link_context_destroy(struct link_context *c);
 
 /* Bind for ROUTER and PUB, connect for DEALER and SUB; PAIR binds when its
- * endpoint is "inproc://..." and `bind` is true. SUB subscribes to all.
+ * endpoint is "inproc://..." and `bind` is true. SUB hears nothing until
+ * link_subscribe.
  * ROUTER is mandatory (a send to an unknown peer is EBM_EUNREACHABLE). */
 enum ebm_status link_open(struct link_context *c, enum link_kind kind, bool bind,
                           const char *endpoint, struct link_socket **out, struct ebm_error *err);

@@ -25,18 +25,28 @@ const char *const wire_metric_names[METRIC_COUNT] = {
     [METRIC_CHAIN_STEPS_PER_SECOND] = "chain_steps_per_second",
 };
 
-/* Packs into out; refuses what the other side would have to refuse. */
-static enum ebm_status pack(const ProtobufCMessage *message, struct buf *out, struct ebm_error *err)
+/* Refuses what the other side would have to refuse. */
+enum ebm_status wire_pack(const ProtobufCMessage *message, struct buf *body, struct ebm_error *err)
 {
     size_t n = protobuf_c_message_get_packed_size(message);
 
     if (n > LINK_MESSAGE_MAX)
         return ebm_fail(err, EBM_EPROTO, "a %s of %zu bytes is over the limit of %d",
                         message->descriptor->short_name, n, LINK_MESSAGE_MAX);
-    if (!buf_reserve(out, n))
+    if (!buf_reserve(body, n))
         return ebm_fail(err, EBM_ENOMEM, "out of memory for a message of %zu bytes", n);
-    out->size += protobuf_c_message_pack(message, out->data + out->size);
+    body->size += protobuf_c_message_pack(message, body->data + body->size);
     return EBM_OK;
+}
+
+enum ebm_status wire_send_packed(struct link_socket *s, const void *identity, size_t identity_size,
+                                 const struct buf *body, const void *bulk, size_t bulk_size,
+                                 struct ebm_error *err)
+{
+    struct link_part part[3] = {
+        {header, sizeof header}, {buf_text(body), body->size}, {bulk, bulk_size}};
+
+    return link_send(s, identity, identity_size, part, bulk_size > 0 ? 3 : 2, err);
 }
 
 enum ebm_status wire_send(struct link_socket *s, const void *identity, size_t identity_size,
@@ -46,12 +56,9 @@ enum ebm_status wire_send(struct link_socket *s, const void *identity, size_t id
     struct buf body;
 
     buf_init(&body);
-    enum ebm_status rc = pack(message, &body, err);
-    if (rc == EBM_OK) {
-        struct link_part part[3] = {
-            {header, sizeof header}, {buf_text(&body), body.size}, {bulk, bulk_size}};
-        rc = link_send(s, identity, identity_size, part, bulk_size > 0 ? 3 : 2, err);
-    }
+    enum ebm_status rc = wire_pack(message, &body, err);
+    if (rc == EBM_OK)
+        rc = wire_send_packed(s, identity, identity_size, &body, bulk, bulk_size, err);
     buf_fini(&body);
     return rc;
 }
@@ -64,7 +71,7 @@ enum ebm_status wire_publish(struct link_socket *s, uint64_t job, const Ebm__Eve
 
     int n = snprintf(topic, sizeof topic, "job.%llu", (unsigned long long)job);
     buf_init(&body);
-    enum ebm_status rc = pack(&event->base, &body, err);
+    enum ebm_status rc = wire_pack(&event->base, &body, err);
     if (rc == EBM_OK) {
         struct link_part part[3] = {{topic, (size_t)n + 1}, /* NUL: job.1 is no prefix of job.12 */
                                     {header, sizeof header},
@@ -115,6 +122,18 @@ static bool text_is_sound(const char *s)
         p += n;
     }
     return true;
+}
+
+void wire_mend_text(char *text)
+{
+    unsigned char *p = (unsigned char *)text;
+
+    while (*p != 0) {
+        size_t n = character_size(p);
+        if (n == 0)
+            *p = '?';
+        p += n == 0 ? 1 : n;
+    }
 }
 
 static enum ebm_status check_text(const char *s, const ProtobufCFieldDescriptor *f,

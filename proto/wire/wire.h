@@ -47,6 +47,13 @@ enum ebm_status wire_send(struct link_socket *s, const void *identity, size_t id
                           const ProtobufCMessage *message, const void *bulk, size_t bulk_size,
                           struct ebm_error *err);
 
+/* The two halves of wire_send, for what is sent later than it is said:
+ * appends the message's bytes to body, and sends such bytes. */
+enum ebm_status wire_pack(const ProtobufCMessage *message, struct buf *body, struct ebm_error *err);
+enum ebm_status wire_send_packed(struct link_socket *s, const void *identity, size_t identity_size,
+                                 const struct buf *body, const void *bulk, size_t bulk_size,
+                                 struct ebm_error *err);
+
 /* The same onto an event socket, with its topic part first. */
 enum ebm_status wire_publish(struct link_socket *s, uint64_t job, const Ebm__Event *event,
                              struct ebm_error *err);
@@ -60,6 +67,10 @@ enum ebm_status wire_decode(const struct link_message *m, const ProtobufCMessage
 enum ebm_status wire_decode_event(const struct link_message *m, Ebm__Event **out,
                                   struct ebm_error *err);
 void wire_free(ProtobufCMessage *message); /* takes NULL */
+
+/* Puts '?' for every byte that is not part of a UTF-8 character: texts of
+ * people and files must not make a message that cannot be read. In place. */
+void wire_mend_text(char *text);
 
 /* The part that wire_decode decodes, for tests and fuzzing: body bytes only. */
 enum ebm_status wire_unpack(const void *bytes, size_t n, const ProtobufCMessageDescriptor *type,

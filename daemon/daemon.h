@@ -1,0 +1,44 @@
+/* The parts of a running ebmd. daemon.c opens them in order and closes them
+ * in reverse; loop.c turns. Everything here runs on the one thread of the
+ * loop, except what is inside the vault. */
+#ifndef EBM_DAEMON_DAEMON_H
+#define EBM_DAEMON_DAEMON_H
+
+#include "config.h"
+#include "home/home.h"
+#include "link/link.h"
+#include "live.h"
+#include "outbox.h"
+#include "store/metrics.h"
+#include "store/store.h"
+#include "store/vault.h"
+
+struct daemon {
+    struct home home;
+    struct config config;
+    int lock_fd;
+    int signal_fd;
+    struct link_context *links;
+    struct link_socket *control, *worker, *events;
+    struct store *store;
+    struct metrics *metrics;
+    struct vault *vault;
+    struct outbox outbox;
+    struct live_table live;
+    struct {
+        bool dirty;          /* a pass is due: something was queued or ended */
+        int64_t blocked;     /* job at which the last pass stopped, 0 = none */
+        uint32_t used;       /* slots, when it stopped */
+        int64_t wake_ms;     /* wall clock: the first back-off ends, 0 = none */
+        bool has_dependents; /* some job may wait for another */
+    } queue;
+    int64_t started_ms; /* wall clock */
+    int64_t tick_ms;    /* monotonic: the next look at leases and socket files */
+    int64_t minute_ms;
+    bool stopping;
+};
+
+enum ebm_status daemon_open(struct daemon *d, struct ebm_error *err);
+void daemon_close(struct daemon *d); /* jobs go on */
+
+#endif

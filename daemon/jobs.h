@@ -1,0 +1,29 @@
+/* Jobs: the one way to change a state, and rows as clients see them. */
+#ifndef EBM_DAEMON_JOBS_H
+#define EBM_DAEMON_JOBS_H
+
+#include "daemon.h"
+#include "reply.h"
+
+/* Looks the event up in the state table and sets job->state; EBM_ESTATE says
+ * why not. The caller stores the row. Ends and starts stamp their times. */
+enum ebm_status jobs_apply(struct store_job *job, enum job_event event, struct ebm_error *err);
+
+/* Stores the row. */
+enum ebm_status jobs_save(struct daemon *d, struct store_job *job, struct ebm_error *err);
+
+/* Appends to the event log and, after the commit, publishes it. */
+enum ebm_status jobs_log(struct daemon *d, const struct store_job *job, const char *kind,
+                         struct ebm_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* The newest checkpoint to go on from: not deleted, not poisoned; id 0 when
+ * there is none. */
+enum ebm_status jobs_newest_checkpoint(struct daemon *d, int64_t job, struct store_checkpoint *out,
+                                       struct ebm_error *err);
+
+/* A row for clients: the store's, with what is newer in memory, and the
+ * reason why it waits. NULL when out of memory (then r->failed). */
+Ebm__Job *jobs_view(struct daemon *d, const struct store_job *job, struct reply *r);
+
+#endif

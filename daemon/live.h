@@ -1,0 +1,79 @@
+/* Live attempts, as ebmd sees them now: who speaks for them, what they were
+ * told, what they are uploading. Memory follows the disk: entries are made
+ * and dropped by effects, after the commit that says the same, and all of it
+ * can be lost and found again (recover.h). */
+#ifndef EBM_DAEMON_LIVE_H
+#define EBM_DAEMON_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "launch/launch.h"
+#include "link/link.h"
+#include "store/store.h"
+#include "wire/wire.h"
+
+enum upload_state {
+    UPLOAD_NONE,
+    UPLOAD_BEGINNING, /* the vault was asked */
+    UPLOAD_RECEIVING,
+    UPLOAD_FINISHING, /* all is there; the vault verifies */
+    UPLOAD_STORED     /* its row is committed */
+};
+
+struct upload {
+    enum upload_state state;
+    uint64_t number;             /* the worker's */
+    struct store_checkpoint row; /* its id is reserved when the upload begins */
+    uint64_t received;
+};
+
+/* What of the spec ebmd itself goes by while the attempt lives. */
+struct live_policy {
+    uint64_t every_steps;
+    uint32_t keep_last, keep_best;
+    bool counts_pictures; /* pictures come with checkpoints only */
+};
+
+struct live {
+    int64_t job;
+    uint32_t attempt;
+    uint64_t fence;
+    char token[STORE_TOKEN_MAX];
+    struct live_policy policy;
+    struct launch_pid shepherd; /* pid 0: not launched yet */
+    int pidfd;                  /* -1: none */
+    bool ending;                /* its end is in the turn under way */
+
+    uint8_t identity[LINK_IDENTITY_MAX]; /* of the worker's connection */
+    size_t identity_size;                /* 0: not heard yet */
+    int64_t heard_ms;                    /* monotonic: the newest message, or since when we wait */
+    bool was_up;
+
+    char command[STORE_WORD_MAX]; /* standing order, "" = none */
+    uint64_t command_seq;         /* 0 until it was sent */
+    uint64_t command_seen;        /* by the worker */
+    int64_t stop_at_ms;           /* monotonic: then it is made to stop; 0 = never */
+
+    uint64_t from_step, step; /* step: the newest that was told */
+    int64_t step_saved_ms;    /* monotonic: when step went to the store */
+    double rate;              /* steps a second, 0 = unknown */
+    double langevin_grad, energy_gap, loss;
+    bool has_metrics, is_finite;
+    struct upload upload;
+};
+
+struct live_table {
+    struct live **item; /* owned */
+    size_t count, capacity;
+};
+
+/* Entry of a job, or NULL. */
+struct live *live_find(const struct live_table *t, int64_t job);
+/* A new entry, zeroed, pidfd -1; NULL when out of memory. */
+struct live *live_add(struct live_table *t, int64_t job, uint32_t attempt);
+/* Closes its pidfd and frees it. */
+void live_remove(struct live_table *t, struct live *l);
+void live_fini(struct live_table *t);
+
+#endif

@@ -1,0 +1,36 @@
+/* Which checkpoints stay, and when one has proved healthy. Pure functions
+ * over rows; keeper.c applies them. */
+#ifndef EBM_DAEMON_RETENTION_H
+#define EBM_DAEMON_RETENTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lineage.h"
+#include "store/store.h"
+
+enum { RETENTION_BECAUSE_MAX = 80, RETENTION_CLEAN_MIN = 100 };
+
+struct retention_row {
+    struct store_checkpoint c;
+    bool referenced;                     /* a fork, a plan or a live attempt starts from it */
+    bool keep;                           /* out */
+    char because[RETENTION_BECAUSE_MAX]; /* out: "last-5 best-2 pinned used healthy", "" = goes */
+};
+
+/* The union of the newest keep_last by id, the keep_best with the smallest
+ * finite score that are not suspect or poisoned, pinned ones, referenced
+ * ones, and the newest healthy one. Rows that are deleted are not kept. */
+void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best);
+
+/* Clean steps after a checkpoint that make it healthy: twice the interval,
+ * at least RETENTION_CLEAN_MIN. */
+uint64_t retention_clean_stretch(uint64_t every_steps);
+
+/* Whether this one, on probation, is healthy now that its line of descent
+ * has come to `step` cleanly. */
+bool retention_has_proved(const struct store_checkpoint *c, const struct lineage *line,
+                          uint64_t step, uint64_t clean_stretch);
+
+#endif

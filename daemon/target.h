@@ -1,0 +1,20 @@
+/* Which checkpoint a person means, by `--to` or `--at`. */
+#ifndef EBM_DAEMON_TARGET_H
+#define EBM_DAEMON_TARGET_H
+
+#include <stddef.h>
+
+#include "store/store.h"
+
+enum { TARGET_WHY_MAX = 240 };
+
+/* to: "" or "last-healthy": the newest healthy one, else the newest on
+ * probation (why says so), never a suspect or poisoned one; "newest": the
+ * newest that is not poisoned; "c12": that checkpoint; a number: the newest
+ * with that step, else the checkpoint with that id. rows: those of the job
+ * that are not deleted, rising by (step, id). EBM_ENOTFOUND names the nearest
+ * ones that exist. *index is into rows. */
+enum ebm_status target_choose(const char *to, const struct store_checkpoint *rows, size_t n,
+                              size_t *index, char why[TARGET_WHY_MAX], struct ebm_error *err);
+
+#endif
