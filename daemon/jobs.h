@@ -17,10 +17,11 @@ enum ebm_status jobs_log(struct daemon *d, const struct store_job *job, const ch
                          struct ebm_error *err, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* The newest checkpoint to go on from: not deleted, not poisoned; id 0 when
- * there is none. */
-enum ebm_status jobs_newest_checkpoint(struct daemon *d, int64_t job, struct store_checkpoint *out,
-                                       struct ebm_error *err);
+/* The checkpoint that the job goes on from: the newest of its line of descent
+ * that is neither deleted nor poisoned (a stretch that a rollback abandoned
+ * is not of it), else what it was forked from; id 0 when there is none. */
+enum ebm_status jobs_newest_checkpoint(struct daemon *d, const struct store_job *job,
+                                       struct store_checkpoint *out, struct ebm_error *err);
 
 /* A row for clients: the store's, with what is newer in memory, and the
  * reason why it waits. NULL when out of memory (then r->failed). */

@@ -41,6 +41,9 @@ void outbox_put_event(struct outbox *o, const struct store_event *e, enum job_st
                       uint64_t step);
 void outbox_put_effect(struct outbox *o, outbox_effect *effect, int64_t id, int64_t number);
 
+/* Takes back what was put in since it held `count` items: a handler failed. */
+void outbox_cut(struct outbox *o, size_t count);
+
 /* Lets everything go, in order. Effects may put more in: that is let go too. */
 void outbox_flush(struct outbox *o, struct daemon *d);
 /* The commit failed for this reason. */
