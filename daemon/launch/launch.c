@@ -1,0 +1,242 @@
+#include "launch/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fsio.h"
+#include "launch/folder.h"
+#include "launch/plan.h"
+#include "launch/programs.h"
+#include "launch/report.h"
+#include "launch/scratch.h"
+
+enum { FIRST_FD_TO_CLOSE = 3 };
+
+/* ---- what mpirun is to do ---- */
+
+/* Settings of Open MPI for ranks on one machine: nothing of them looks for a
+ * network, another host or ssh, and what is chosen here need not be probed
+ * (the start takes a third of the time). */
+static const struct {
+    const char *name, *value;
+} mca[] = {
+    {"plm", "isolated"},
+    {"pml", "ob1"},
+    {"btl", "self,vader"},
+    /* Reading another rank's memory is forbidden in many containers; ranks
+     * share segments instead. */
+    {"btl_vader_single_copy_mechanism", "none"},
+    {"oob_tcp_if_include", "lo"},
+    {"oob_tcp_disable_ipv6_family", "1"},
+    /* Once a rank has died the others are of no use: no wait before SIGKILL. */
+    {"odls_base_sigkill_timeout", "0"},
+};
+
+static void put_mpirun(struct plan_writer *w, const struct launch_request *r,
+                       const struct programs *programs, const char *scratch)
+{
+    plan_put(w, PLAN_ARGV, "%s", programs->mpirun);
+    plan_put(w, PLAN_ARGV, "-n");
+    plan_put(w, PLAN_ARGV, "%" PRIu32, r->ranks);
+    plan_put(w, PLAN_ARGV, "--oversubscribe");
+    plan_put(w, PLAN_ARGV, "--bind-to");
+    plan_put(w, PLAN_ARGV, "none");
+    for (size_t i = 0; i < sizeof mca / sizeof mca[0]; i++) {
+        plan_put(w, PLAN_ARGV, "--mca");
+        plan_put(w, PLAN_ARGV, "%s", mca[i].name);
+        plan_put(w, PLAN_ARGV, "%s", mca[i].value);
+    }
+    static const char *const in_scratch[] = {"orte_tmpdir_base", "btl_vader_backing_directory"};
+    for (size_t i = 0; i < sizeof in_scratch / sizeof in_scratch[0]; i++) {
+        plan_put(w, PLAN_ARGV, "--mca");
+        plan_put(w, PLAN_ARGV, "%s", in_scratch[i]);
+        plan_put(w, PLAN_ARGV, "%s", scratch);
+    }
+    plan_put(w, PLAN_ARGV, "%s", programs->worker);
+}
+
+static void put_environment(struct plan_writer *w, const struct home *home,
+                            const struct launch_request *r, const char *dir)
+{
+    plan_put(w, PLAN_ENV, "EBM_JOB=%" PRId64, r->job);
+    plan_put(w, PLAN_ENV, "EBM_ATTEMPT=%" PRIu32, r->attempt);
+    plan_put(w, PLAN_ENV, "EBM_FENCE=%" PRIu64, r->fence);
+    plan_put(w, PLAN_ENV, "EBM_HOME_MARK=%s", home->state);
+    plan_put(w, PLAN_ENV, "EBM_TOKEN_FILE=%s/token", dir);
+    plan_put(w, PLAN_ENV, "EBM_ENDPOINT=%s", home->worker);
+    plan_put(w, PLAN_ENV, "EBM_ATTEMPT_DIR=%s", dir);
+    plan_put(w, PLAN_ENV, "EBM_THREADS=%" PRIu32, r->threads);
+    plan_put(w, PLAN_ENV, "OMP_NUM_THREADS=%" PRIu32, r->threads);
+    if (geteuid() != 0)
+        return;
+    plan_put(w, PLAN_ENV, "OMPI_ALLOW_RUN_AS_ROOT=1");
+    plan_put(w, PLAN_ENV, "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
+    plan_put(w, PLAN_NOTE,
+             "running mpirun as root: by ebmd's own setting of "
+             "OMPI_ALLOW_RUN_AS_ROOT");
+}
+
+static enum ebm_status write_plan(const struct home *home, const struct launch_request *r,
+                                  const struct programs *programs, const char *dir,
+                                  struct ebm_error *err)
+{
+    char scratch[HOME_PATH_MAX];
+    struct plan_writer w;
+
+    scratch_path(home->state, r->fence, scratch, sizeof scratch);
+    plan_writer_init(&w);
+    plan_put(&w, PLAN_HOME, "%s", home->state);
+    plan_put(&w, PLAN_FENCE, "%" PRIu64, r->fence);
+    plan_put(&w, PLAN_SCRATCH, "%s", scratch);
+    put_mpirun(&w, r, programs, scratch);
+    put_environment(&w, home, r, dir);
+    enum ebm_status st = plan_write(&w, dir, err);
+    plan_writer_fini(&w);
+    return st;
+}
+
+static enum ebm_status write_folder(const struct home *home, const struct launch_request *r,
+                                    const struct programs *programs, const char *dir,
+                                    struct ebm_error *err)
+{
+    enum ebm_status st = fsio_mkdirs(dir, 0700, err);
+
+    if (st == EBM_OK)
+        st = folder_write(dir, "spec.yaml", r->spec, strlen(r->spec), 0600, err);
+    if (st == EBM_OK)
+        st = folder_write(dir, "token", r->token, strlen(r->token), 0600, err);
+    return st == EBM_OK ? write_plan(home, r, programs, dir, err) : st;
+}
+
+/* ---- starting the shepherd ---- */
+
+extern char **environ;
+
+/* The environment without the marks of an attempt that ebmd itself may run
+ * in: the shepherd bears none. The caller frees the array. */
+static char **unmarked_environment(void)
+{
+    static const char *const marks[] = {"EBM_FENCE=", "EBM_HOME_MARK="};
+    size_t count = 0, kept = 0;
+
+    while (environ[count] != NULL)
+        count++;
+    char **out = malloc((count + 1) * sizeof *out);
+    if (out == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], marks[0], strlen(marks[0])) != 0 &&
+            strncmp(environ[i], marks[1], strlen(marks[1])) != 0)
+            out[kept++] = environ[i];
+    out[kept] = NULL;
+    return out;
+}
+
+/* Signals start as the shepherd's loop wants them: those it reads from its
+ * signalfd are held from before its first instruction. */
+static int set_signals(posix_spawnattr_t *attr)
+{
+    sigset_t all, held;
+
+    sigfillset(&all);
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGHUP);
+    sigaddset(&held, SIGCHLD);
+    int failed = posix_spawnattr_setsigdefault(attr, &all);
+    if (failed == 0)
+        failed = posix_spawnattr_setsigmask(attr, &held);
+    if (failed == 0)
+        failed = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    return failed;
+}
+
+static int set_files(posix_spawn_file_actions_t *files, const char *log, int report)
+{
+    int failed = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+
+    if (failed == 0)
+        failed = posix_spawn_file_actions_adddup2(files, report, 1);
+    if (failed == 0)
+        failed =
+            posix_spawn_file_actions_addopen(files, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (failed == 0)
+        failed = posix_spawn_file_actions_addclosefrom_np(files, FIRST_FD_TO_CLOSE);
+    return failed;
+}
+
+/* Runs it with its report on this descriptor; the process that is reaped
+ * here has already left the shepherd behind. 0 or an errno. */
+static int spawn(const char *shepherd, const char *dir, const char *log, int report)
+{
+    char *const argv[] = {(char *)"ebm-shepherd", (char *)dir, NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    pid_t pid;
+    char **env = unmarked_environment();
+
+    if (env == NULL)
+        return ENOMEM;
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attr);
+    int failed = set_signals(&attr);
+    if (failed == 0)
+        failed = set_files(&files, log, report);
+    if (failed == 0)
+        failed = posix_spawn(&pid, shepherd, &files, &attr, argv, env);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&files);
+    free(env);
+    while (failed == 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return failed;
+}
+
+static enum ebm_status start_shepherd(const char *shepherd, const char *dir, struct launch_pid *out,
+                                      struct ebm_error *err)
+{
+    char log[HOME_PATH_MAX];
+    int ends[2];
+    enum ebm_status st = folder_path(dir, "shepherd.log", log, sizeof log, err);
+
+    if (st != EBM_OK)
+        return st;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return ebm_fail_errno(err, errno, "cannot create a pipe");
+    int failed = spawn(shepherd, dir, log, ends[1]);
+    close(ends[1]);
+    st = failed == 0 ? report_read(ends[0], out, err)
+                     : ebm_fail_errno(err, failed, "%s: cannot start", shepherd);
+    /* A shepherd that is too late with its report finds nobody to read it,
+     * and ends without having started anything. */
+    close(ends[0]);
+    return st;
+}
+
+enum ebm_status launch_start(const struct home *home, const struct launch_request *request,
+                             struct launch_pid *out, struct ebm_error *err)
+{
+    struct programs programs;
+    struct folder_status ended;
+    char dir[HOME_PATH_MAX];
+
+    if (launch_find(home, request->job, request->attempt, out))
+        return EBM_OK;
+    home_attempt_dir(home, request->job, (int)request->attempt, dir, sizeof dir);
+    if (folder_read_status(dir, &ended))
+        return ebm_fail(err, EBM_EEXIST, "%s: this attempt has already run", dir);
+    enum ebm_status st = programs_find(&programs, err);
+    if (st == EBM_OK)
+        st = write_folder(home, request, &programs, dir, err);
+    return st == EBM_OK ? start_shepherd(programs.shepherd, dir, out, err) : st;
+}
