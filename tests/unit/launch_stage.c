@@ -21,7 +21,7 @@
 #include "launch/scratch.h"
 #include "launch_stage.h"
 
-enum { WAIT_MS = 10000, LOOK_US = 2000, ATTEMPTS_MAX = 4, TEXT_SIZE = 65536 };
+enum { WAIT_MS = 10000, LOOK_US = 2000, ATTEMPTS_MAX = 20, TEXT_SIZE = 65536 };
 
 int stage_setup(void **state)
 {
