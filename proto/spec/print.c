@@ -62,7 +62,11 @@ void spec_math_digest(const struct spec *s, uint8_t out[DIGEST_BYTES])
     buf_fini(&text);
 }
 
-size_t spec_diff(const struct spec *a, const struct spec *b, struct buf *out)
+/* Visits the fields that differ, each with both values as text. */
+static size_t each_difference(const struct spec *a, const struct spec *b,
+                              void (*put)(struct buf *out, const char *path, const char *left,
+                                          const char *right),
+                              struct buf *out)
 {
     bool both_presets = a->model.preset[0] != '\0' && b->model.preset[0] != '\0';
     struct buf left, right;
@@ -79,10 +83,31 @@ size_t spec_diff(const struct spec *a, const struct spec *b, struct buf *out)
         if (strcmp(buf_text(&left), buf_text(&right)) == 0 ||
             (f->type == FIELD_LAYERS && both_presets))
             continue;
-        buf_printf(out, "%s: %s -> %s\n", f->path, buf_text(&left), buf_text(&right));
+        put(out, f->path, buf_text(&left), buf_text(&right));
         differ++;
     }
     buf_fini(&left);
     buf_fini(&right);
     return differ;
+}
+
+static void put_change(struct buf *out, const char *path, const char *left, const char *right)
+{
+    buf_printf(out, "%s: %s -> %s\n", path, left, right);
+}
+
+static void put_override(struct buf *out, const char *path, const char *left, const char *right)
+{
+    (void)left;
+    buf_printf(out, "%s%s=%s", out->size > 0 ? " " : "", path, right);
+}
+
+size_t spec_diff(const struct spec *a, const struct spec *b, struct buf *out)
+{
+    return each_difference(a, b, put_change, out);
+}
+
+size_t spec_overrides(const struct spec *a, const struct spec *b, struct buf *out)
+{
+    return each_difference(a, b, put_override, out);
 }

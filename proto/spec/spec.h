@@ -162,4 +162,7 @@ enum ebm_status spec_explain(const char *path, struct buf *out, struct ebm_error
 /* One line per field that differs, "path: a -> b". Returns their number. */
 size_t spec_diff(const struct spec *a, const struct spec *b, struct buf *out);
 
+/* What leads from a to b, as --set takes it: "optimizer.lr=5.0e-5 seed=8". */
+size_t spec_overrides(const struct spec *a, const struct spec *b, struct buf *out);
+
 #endif
