@@ -37,9 +37,9 @@ enum { STORE_NAME_MAX = 64, STORE_REASON_MAX = 400, STORE_TOKEN_MAX = 40, STORE_
 enum store_intent {
     INTENT_NONE,
     INTENT_PAUSE,         /* checkpoint, then stop; becomes paused */
-    INTENT_CANCEL,        /* checkpoint, then stop; becomes cancelled */
-    INTENT_ROLLBACK,      /* stop without a checkpoint; a new attempt follows */
     INTENT_PAUSE_NOSPACE, /* stop without a checkpoint: disk full; becomes paused */
+    INTENT_ROLLBACK,      /* stop without a checkpoint; a new attempt follows */
+    INTENT_CANCEL,        /* checkpoint, then stop; becomes cancelled */
     INTENT_KILL           /* stop now; becomes cancelled */
 };
 
