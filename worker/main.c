@@ -20,6 +20,7 @@ static const struct {
 } exits[] = {
     {"succeeded", EXIT_OK}, {"paused", EXIT_OK},     {"cancelled", EXIT_OK},
     {"stopped", EXIT_OK},   {"failed", EXIT_FAILED}, {"diverged", EXIT_DIVERGED},
+    {"corrupt", EXIT_FAILED},
 };
 
 static int exit_of(const struct options *o, const struct run_ending *ending)

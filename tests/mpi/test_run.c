@@ -248,13 +248,13 @@ static void nothing_is_left_to_do(void **state)
     assert_true(!root() || (s->sink.rows == 0 && s->sink.checkpoints == 0));
 }
 
-static void a_damaged_checkpoint_fails_the_run(void **state)
+static void a_damaged_checkpoint_is_told_apart(void **state)
 {
     struct stage *s = *state;
 
     if (root())
         buf_puts(&s->sink.start_blob, "EBMCKPT no more");
-    run(s, "failed", 0);
+    run(s, "corrupt", 0);
     assert_non_null(strstr(s->ending.reason, "not a checkpoint"));
 }
 
@@ -315,7 +315,7 @@ static const struct CMUnitTest tests[] = {
     STAGED(pictures_between_checkpoints),
     STAGED(interrupted_runs_end_alike),
     STAGED(nothing_is_left_to_do),
-    STAGED(a_damaged_checkpoint_fails_the_run),
+    STAGED(a_damaged_checkpoint_is_told_apart),
     STAGED(a_refused_start_is_fenced),
     STAGED(bad_steps_end_as_diverged),
     STAGED(an_engine_that_fails_on_the_last_rank),

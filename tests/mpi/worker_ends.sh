@@ -55,7 +55,7 @@ ends "more labels than images" 1 "outcome=failed.*41 labels.*40 images" \
     $two $alone --set "data.dataset=idx:$dir/labels" --set data.batch_size=10
 ends "divergence" 3 "outcome=diverged.*step 12: the parameter gradient" \
     env EBM_TEST_NAN_AT=12:1 $two $alone
-ends "not a checkpoint" 1 "outcome=failed.*not a checkpoint" $two $alone --from "$spec"
+ends "not a checkpoint" 1 "outcome=corrupt.*not a checkpoint" $two $alone --from "$spec"
 ends "success" 0 "outcome=succeeded step=40" $two $alone
 
 # kill -9 of mpirun: its ranks go with it.

@@ -46,7 +46,8 @@ struct sink_ops {
     enum sink_order (*order)(struct sink *s); /* the newest; an order is seen until obeyed */
     void (*order_done)(struct sink *s, enum sink_order order); /* SINK_CHECKPOINT was taken */
     /* Delivers everything that is queued, then the outcome: "succeeded",
-     * "paused", "cancelled", "stopped", "failed", "diverged". Blocks. */
+     * "paused", "cancelled", "stopped", "failed", "diverged", "corrupt" (the
+     * checkpoint to start from). Blocks. */
     enum ebm_status (*finish)(struct sink *s, const char *outcome, const char *reason,
                               uint64_t step, struct ebm_error *err);
     void (*destroy)(struct sink *s); /* takes NULL */

@@ -23,6 +23,7 @@ struct run {
     uint64_t gap_count;
     int64_t log_ms; /* of the last progress line */
     uint64_t log_step;
+    bool bad_start; /* the checkpoint to start from is not what it should be */
 };
 
 static void tell_progress(struct run *r, const char *phase)
@@ -265,13 +266,16 @@ static enum ebm_status start(struct run *r, struct comm *comm, struct ebm_error 
         st = r->sink->ops->start(r->sink->sink, (uint32_t)comm_size(comm), &blob, err);
     enum ebm_status met = comm_meet(comm, st == EBM_OK ? err : NULL);
     st = comm_agree(comm, st != EBM_OK ? st : met, err);
+    r->bad_start = st == EBM_ECORRUPT || st == EBM_ENOTFOUND;
     uint64_t bytes = blob.size;
     if (st == EBM_OK)
         st = comm_broadcast(comm, &bytes, sizeof bytes, err);
     if (st == EBM_OK)
         st = open_trainer(r, comm, err);
-    if (st == EBM_OK && bytes > 0)
+    if (st == EBM_OK && bytes > 0) {
         st = snapshot_load(&r->trainer, &blob, err);
+        r->bad_start = st == EBM_ECORRUPT;
+    }
     buf_fini(&blob);
     r->kept_step = r->trainer.step;
     return st;
@@ -309,6 +313,8 @@ void run_train(const struct run_config *config, struct comm *comm, const struct 
         st = train(&r, ending, &err);
     if (st == EBM_ESTALE)
         end_as(&r, ending, "fenced", err.text);
+    else if (st != EBM_OK && r.bad_start)
+        end_as(&r, ending, "corrupt", err.text);
     else if (st != EBM_OK)
         end_as(&r, ending, "failed", err.text);
     tell_progress(&r, "finishing");

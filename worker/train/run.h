@@ -22,7 +22,8 @@ struct run_ending {
 };
 
 /* Collective. Trains to an outcome; an error of any rank becomes the outcome
- * "failed" with its text on all ranks. sink: rank 0's, NULL on the others.
+ * "failed" with its text on all ranks, or "corrupt" when the checkpoint to
+ * start from is not what it should be. sink: rank 0's, NULL on the others.
  * Nothing is told to sink->finish: that is the caller's. */
 void run_train(const struct run_config *config, struct comm *comm, const struct sink_handle *sink,
                struct run_ending *ending);
