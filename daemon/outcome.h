@@ -22,26 +22,29 @@ enum outcome_next {
 
 struct outcome_case {
     enum store_intent intent;
+    const char *intent_reason; /* what the job's reason says of the intent: "disk full: ..." */
+    enum ebm_status launch;    /* EBM_OK: it was launched */
+    const char *launch_reason;
     const char *reported; /* of Finished, "" = never */
     const char *reported_reason;
     const struct launch_end *end; /* known = false: its shepherd was killed */
+    bool forced;                  /* ebmd made it stop, since it did not by itself */
     enum spec_on_divergence on_divergence;
     uint32_t rollbacks_used, max_rollbacks;
     uint32_t restarts_used, max_restarts;
-    bool has_checkpoint;       /* one that is not poisoned */
-    const char *intent_reason; /* what the job's reason says of the intent: "disk full: ..." */
 };
 
 struct outcome {
     enum job_event event;
-    const char *
-        attempt_outcome; /* succeeded failed crashed paused cancelled killed rolled-back diverged */
+    /* succeeded failed crashed paused cancelled killed rolled-back diverged */
+    const char *attempt_outcome;
     char attempt_reason[STORE_REASON_MAX];
     char job_reason[STORE_REASON_MAX];
     enum outcome_next next;
-    bool uses_restart;  /* counts against max_restarts */
-    bool uses_rollback; /* counts against max_rollbacks */
-    uint32_t delay_ms;  /* back-off: 0, 1 s, 2 s, 4 s ... 30 s */
+    bool uses_restart;   /* counts against max_restarts */
+    bool uses_rollback;  /* counts against max_rollbacks */
+    bool bad_checkpoint; /* the one that it started from cannot be used */
+    uint32_t delay_ms;   /* back-off: 0, 1 s, 2 s, 4 s ... 30 s */
 };
 
 void outcome_decide(const struct outcome_case *c, struct outcome *out);

@@ -21,7 +21,8 @@ struct retention_row {
 
 /* The union of the newest keep_last by id, the keep_best with the smallest
  * finite score that are not suspect or poisoned, pinned ones, referenced
- * ones, and the newest healthy one. Rows that are deleted are not kept. */
+ * ones, and the newest healthy one. Rows that are deleted are not kept. The
+ * rows come back in the order of (step, id). */
 void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best);
 
 /* Clean steps after a checkpoint that make it healthy: twice the interval,

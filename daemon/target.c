@@ -1,0 +1,170 @@
+#include "target.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_health(const struct store_checkpoint *c, const char *health)
+{
+    return strcmp(c->health, health) == 0;
+}
+
+/* By id: after a rollback the newest is not the one of the highest step. */
+static size_t find_newest(const struct store_checkpoint *rows, size_t n, const char *health)
+{
+    size_t best = n;
+
+    for (size_t i = 0; i < n; i++)
+        if (has_health(&rows[i], health) && (best == n || rows[i].id > rows[best].id))
+            best = i;
+    return best;
+}
+
+static enum ebm_status choose_healthy(const struct store_checkpoint *rows, size_t n, size_t *index,
+                                      char *why, struct ebm_error *err)
+{
+    *index = find_newest(rows, n, "healthy");
+    if (*index < n) {
+        snprintf(why, TARGET_WHY_MAX, "the newest healthy one");
+        return EBM_OK;
+    }
+    *index = find_newest(rows, n, "probation");
+    if (*index < n) {
+        snprintf(why, TARGET_WHY_MAX, "the newest on probation: none has proved healthy yet");
+        return EBM_OK;
+    }
+    return ebm_fail(err, EBM_ENOTFOUND,
+                    "all %zu checkpoints are suspect or poisoned; name one to go there all the "
+                    "same (--to c%" PRId64 ")",
+                    n, rows[n - 1].id);
+}
+
+static enum ebm_status choose_newest(const struct store_checkpoint *rows, size_t n, size_t *index,
+                                     char *why, struct ebm_error *err)
+{
+    *index = n;
+    for (size_t i = 0; i < n; i++)
+        if (!has_health(&rows[i], "poisoned") && (*index == n || rows[i].id > rows[*index].id))
+            *index = i;
+    if (*index == n)
+        return ebm_fail(err, EBM_ENOTFOUND, "all %zu checkpoints are poisoned", n);
+    snprintf(why, TARGET_WHY_MAX, "the newest one");
+    return EBM_OK;
+}
+
+/* Digits only. */
+static bool read_number(const char *text, uint64_t *out)
+{
+    char *end;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
+static size_t find_id(const struct store_checkpoint *rows, size_t n, uint64_t id)
+{
+    size_t i = 0;
+
+    while (i < n && (uint64_t)rows[i].id != id)
+        i++;
+    return i;
+}
+
+/* Rows rise by (step, id), so the last one of a step is its newest. */
+static size_t find_step(const struct store_checkpoint *rows, size_t n, uint64_t step)
+{
+    size_t best = n;
+
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].step == step)
+            best = i;
+    return best;
+}
+
+static enum ebm_status fail_id(const char *to, const struct store_checkpoint *rows, size_t n,
+                               struct ebm_error *err)
+{
+    char list[TARGET_WHY_MAX] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < n && used < sizeof list - 32; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%sc%" PRId64, i > 0 ? ", " : "",
+                                 rows[i].id);
+    return ebm_fail(err, EBM_ENOTFOUND, "no checkpoint %.40s of this job (there are %s)", to, list);
+}
+
+static enum ebm_status fail_step(uint64_t step, const struct store_checkpoint *rows, size_t n,
+                                 struct ebm_error *err)
+{
+    size_t after = 0;
+
+    while (after < n && rows[after].step < step)
+        after++;
+    if (after == 0 || after == n) {
+        const struct store_checkpoint *c = &rows[after == 0 ? 0 : n - 1];
+        return ebm_fail(err, EBM_ENOTFOUND,
+                        "no checkpoint at step %" PRIu64 " (the %s is c%" PRId64 " at step %" PRIu64
+                        ")",
+                        step, after == 0 ? "first" : "last", c->id, c->step);
+    }
+    return ebm_fail(err, EBM_ENOTFOUND,
+                    "no checkpoint at step %" PRIu64 " (the nearest are c%" PRId64
+                    " at step %" PRIu64 " and c%" PRId64 " at step %" PRIu64 ")",
+                    step, rows[after - 1].id, rows[after - 1].step, rows[after].id,
+                    rows[after].step);
+}
+
+static enum ebm_status choose_id(const char *to, const struct store_checkpoint *rows, size_t n,
+                                 size_t *index, char *why, struct ebm_error *err)
+{
+    uint64_t id = 0;
+
+    *index = read_number(to + 1, &id) ? find_id(rows, n, id) : n;
+    if (*index == n)
+        return fail_id(to, rows, n, err);
+    snprintf(why, TARGET_WHY_MAX, "as asked");
+    return EBM_OK;
+}
+
+static enum ebm_status choose_number(uint64_t number, const struct store_checkpoint *rows, size_t n,
+                                     size_t *index, char *why, struct ebm_error *err)
+{
+    *index = find_step(rows, n, number);
+    if (*index < n) {
+        snprintf(why, TARGET_WHY_MAX, "the newest with step %" PRIu64 ", as asked", number);
+        return EBM_OK;
+    }
+    *index = find_id(rows, n, number);
+    if (*index == n)
+        return fail_step(number, rows, n, err);
+    snprintf(why, TARGET_WHY_MAX, "by its number, as asked: no checkpoint has step %" PRIu64,
+             number);
+    return EBM_OK;
+}
+
+enum ebm_status target_choose(const char *to, const struct store_checkpoint *rows, size_t n,
+                              size_t *index, char why[TARGET_WHY_MAX], struct ebm_error *err)
+{
+    uint64_t number;
+
+    *index = n;
+    why[0] = '\0';
+    if (n == 0)
+        return ebm_fail(err, EBM_ENOTFOUND, "it has no checkpoint yet");
+    if (to[0] == '\0' || strcmp(to, "last-healthy") == 0)
+        return choose_healthy(rows, n, index, why, err);
+    if (strcmp(to, "newest") == 0)
+        return choose_newest(rows, n, index, why, err);
+    if (to[0] == 'c')
+        return choose_id(to, rows, n, index, why, err);
+    if (read_number(to, &number))
+        return choose_number(number, rows, n, index, why, err);
+    return ebm_fail(err, EBM_EINVAL,
+                    "'%.40s' is no checkpoint: c7, a step as 400, last-healthy or newest", to);
+}
