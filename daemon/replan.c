@@ -1,0 +1,224 @@
+#include "replan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- reading ---- */
+
+/* What the store holds was checked when it came. */
+static enum ebm_status parse_stored(const struct buf *text, int64_t job, struct spec *out,
+                                    struct ebm_error *err)
+{
+    struct spec_problems problems = {.count = 0};
+    enum ebm_status rc = spec_parse(buf_text(text), text->size, NULL, 0, out, &problems, err);
+
+    if (rc != EBM_OK && problems.count > 0)
+        return ebm_fail(err, EBM_ECORRUPT, "job %" PRId64 ": its stored spec, line %u: %.300s", job,
+                        problems.item[0].line, problems.item[0].text);
+    return rc;
+}
+
+enum ebm_status replan_read_spec(struct daemon *d, int64_t job, struct spec *out,
+                                 struct ebm_error *err)
+{
+    struct buf text;
+
+    buf_init(&text);
+    enum ebm_status rc = store_job_texts(d->store, job, NULL, &text, err);
+    if (rc == EBM_OK)
+        rc = parse_stored(&text, job, out, err);
+    buf_fini(&text);
+    return rc;
+}
+
+/* The spec of the attempt that wrote the checkpoint. */
+static enum ebm_status read_spec_of(struct daemon *d, const struct store_checkpoint *c,
+                                    struct spec *out, struct ebm_error *err)
+{
+    struct buf text;
+
+    buf_init(&text);
+    enum ebm_status rc = store_attempt_spec(d->store, c->job, c->attempt, &text, err);
+    if (rc == EBM_OK)
+        rc = parse_stored(&text, c->job, out, err);
+    buf_fini(&text);
+    return rc;
+}
+
+/* ---- checking ---- */
+
+enum ebm_status replan_check_spec(const struct daemon *d, const struct spec *s, uint64_t *samples,
+                                  struct spec_problems *problems, struct ebm_error *err)
+{
+    int64_t slots = s->resources.ranks * s->resources.threads;
+    struct net_shape shape;
+    struct net net;
+
+    if ((uint64_t)slots > d->config.slots) {
+        ebm_fail(err, EBM_EINVAL,
+                 "%" PRId64 " ranks x %" PRId64 " threads need %" PRId64
+                 " slots, and this machine has %" PRIu64,
+                 s->resources.ranks, s->resources.threads, slots, d->config.slots);
+        spec_problem_add(problems, s,
+                         s->resources.ranks > 1 ? "resources.ranks" : "resources.threads", "%s",
+                         err->text);
+    }
+    struct ebm_error net_err;
+    if (spec_settle_net(s, &net, problems, &net_err) != EBM_OK)
+        *err = net_err;
+    if (problems->total > 0)
+        return EBM_EINVAL;
+    return samples != NULL ? spec_dataset_shape(s->data.dataset, &shape, samples, err) : EBM_OK;
+}
+
+static bool same_layers(const struct spec *a, const struct spec *b)
+{
+    if (a->layer_count != b->layer_count)
+        return false;
+    for (size_t i = 0; i < a->layer_count; i++) {
+        const struct net_layer_spec *x = &a->layers[i], *y = &b->layers[i];
+        if (x->kind != y->kind || x->out != y->out || x->kernel != y->kernel ||
+            x->stride != y->stride)
+            return false;
+    }
+    return true;
+}
+
+/* What a checkpoint holds cannot be changed by an override: the parameters
+ * of its net, and the slots of its buffer. */
+static enum ebm_status check_fit(struct daemon *d, const struct store_checkpoint *c,
+                                 const struct spec *s, struct ebm_error *err)
+{
+    struct spec old;
+    enum ebm_status rc = read_spec_of(d, c, &old, err);
+
+    if (rc != EBM_OK)
+        return rc;
+    if (!same_layers(&old, s))
+        return ebm_fail(err, EBM_EINVAL,
+                        "the net cannot change: checkpoint c%" PRId64
+                        " holds the parameters of another one (submit a new job)",
+                        c->id);
+    if (s->sampler.init != CHAIN_REPLAY)
+        return EBM_OK;
+    if (old.sampler.init != CHAIN_REPLAY)
+        return ebm_fail(err, EBM_EINVAL,
+                        "sampler.init: checkpoint c%" PRId64 " has no replay buffer to go on from",
+                        c->id);
+    if (old.replay.size != s->replay.size)
+        return ebm_fail(err, EBM_EINVAL,
+                        "replay.size: checkpoint c%" PRId64 " holds %" PRId64 " slots, and %" PRId64
+                        " are asked for",
+                        c->id, old.replay.size, s->replay.size);
+    return EBM_OK;
+}
+
+static enum ebm_status check_steps(const struct store_job *job, const struct replan *r,
+                                   struct ebm_error *err)
+{
+    const struct store_checkpoint *c = r->from;
+
+    if (!r->must_train || c == NULL || c->step < job->total_steps)
+        return EBM_OK;
+    return ebm_fail(err, EBM_EINVAL,
+                    "checkpoint c%" PRId64 " is at step %" PRIu64 " of %" PRIu64
+                    ": nothing is left to train (more steps: --set train.steps=N or "
+                    "train.epochs=N)",
+                    c->id, c->step, job->total_steps);
+}
+
+/* ---- planning ---- */
+
+static bool sets_field(const struct replan *r, const char *path)
+{
+    size_t n = strlen(path);
+
+    for (size_t i = 0; i < r->sets; i++)
+        if (strncmp(r->set[i], path, n) == 0 && r->set[i][n] == '=')
+            return true;
+    return false;
+}
+
+/* The overrides onto the job's spec: *s is the one after, *old the one before. */
+static enum ebm_status apply_sets(struct daemon *d, const struct store_job *job,
+                                  const struct replan *r, struct spec *old, struct spec *s,
+                                  struct ebm_error *err)
+{
+    struct spec_problems own = {.count = 0};
+    struct spec_problems *problems = r->problems != NULL ? r->problems : &own;
+    struct buf text;
+
+    buf_init(&text);
+    enum ebm_status rc = replan_read_spec(d, job->id, old, err);
+    if (rc == EBM_OK) {
+        spec_print(old, &text);
+        rc = spec_parse(buf_text(&text), text.size, r->set, r->sets, s, problems, err);
+    }
+    buf_fini(&text);
+    /* A fork is a job of its own; this one keeps its name. */
+    if (rc == EBM_OK && strcmp(old->name, s->name) != 0)
+        rc = ebm_fail(err, EBM_EINVAL, "name: a job keeps its name");
+    return rc;
+}
+
+static enum ebm_status settle_total(const struct daemon *d, struct store_job *job,
+                                    const struct replan *r, const struct spec *s,
+                                    struct ebm_error *err)
+{
+    struct spec_problems own = {.count = 0};
+    uint64_t samples = 0;
+    enum ebm_status rc =
+        replan_check_spec(d, s, &samples, r->problems != NULL ? r->problems : &own, err);
+
+    if (rc == EBM_OK)
+        job->total_steps = spec_total_steps(s, samples);
+    return rc;
+}
+
+static enum ebm_status store_spec(struct daemon *d, int64_t job, const struct spec *s,
+                                  struct ebm_error *err)
+{
+    struct buf text;
+
+    buf_init(&text);
+    spec_print(s, &text);
+    enum ebm_status rc = buf_ok(&text) ? store_job_set_spec(d->store, job, buf_text(&text), err)
+                                       : ebm_fail(err, EBM_ENOMEM, "out of memory for a spec");
+    buf_fini(&text);
+    return rc;
+}
+
+static void set_plan(struct store_job *job, const struct replan *r, const struct spec *s)
+{
+    snprintf(job->plan_cause, sizeof job->plan_cause, "%s", r->cause);
+    snprintf(job->plan_actor, sizeof job->plan_actor, "%s", r->actor);
+    job->plan_checkpoint = r->from != NULL ? r->from->id : 0;
+    job->noise_epoch = s->noise_epoch;
+    job->ranks = (uint32_t)s->resources.ranks;
+    job->threads = (uint32_t)s->resources.threads;
+    job->max_restarts = (uint32_t)s->resources.max_restarts;
+    job->not_before_ms = 0;
+}
+
+enum ebm_status replan(struct daemon *d, struct store_job *job, const struct replan *r,
+                       struct ebm_error *err)
+{
+    struct spec old, s;
+    enum ebm_status rc = apply_sets(d, job, r, &old, &s, err);
+
+    if (rc == EBM_OK && r->new_noise && !sets_field(r, "noise_epoch"))
+        s.noise_epoch = (s.noise_epoch > job->noise_epoch ? s.noise_epoch : job->noise_epoch) + 1;
+    if (rc == EBM_OK && r->sets > 0)
+        rc = settle_total(d, job, r, &s, err);
+    if (rc == EBM_OK && r->sets > 0 && r->from != NULL)
+        rc = check_fit(d, r->from, &s, err);
+    if (rc == EBM_OK)
+        rc = check_steps(job, r, err);
+    if (rc != EBM_OK)
+        return rc;
+    set_plan(job, r, &s);
+    if (r->overrides != NULL)
+        spec_overrides(&old, &s, r->overrides);
+    return r->dry_run ? EBM_OK : store_spec(d, job->id, &s, err);
+}

@@ -1,0 +1,37 @@
+/* Where the next attempt of a job starts, and with which spec: the one path
+ * of submit, restart, resume, rollback, fork and recovery. */
+#ifndef EBM_DAEMON_REPLAN_H
+#define EBM_DAEMON_REPLAN_H
+
+#include "daemon.h"
+#include "spec/spec.h"
+
+struct replan {
+    const char *cause;                   /* submit restart resume rollback fork */
+    const char *actor;                   /* user ebmd */
+    const struct store_checkpoint *from; /* NULL: from scratch */
+    const char *const *set;              /* overrides, as optimizer.lr=5e-5 */
+    size_t sets;
+    bool new_noise;                 /* other random numbers, unless an override says which */
+    bool must_train;                /* a checkpoint at the last step is refused */
+    bool dry_run;                   /* checks, and stores nothing */
+    struct spec_problems *problems; /* may be NULL; filled when an override is wrong */
+    struct buf *overrides;          /* may be NULL; what differs from the spec before */
+};
+
+/* Sets the job's plan and what follows from its new spec, and stores that
+ * spec; the caller stores the job. EBM_EINVAL: an override is wrong, or the
+ * checkpoint does not fit the new spec, or has no step left to train. */
+enum ebm_status replan(struct daemon *d, struct store_job *job, const struct replan *r,
+                       struct ebm_error *err);
+
+/* Whether the machine can run it; adds problems at the places in the text.
+ * Opens the headers of its data set; *samples may be NULL. */
+enum ebm_status replan_check_spec(const struct daemon *d, const struct spec *s, uint64_t *samples,
+                                  struct spec_problems *problems, struct ebm_error *err);
+
+/* The job's spec as a struct. */
+enum ebm_status replan_read_spec(struct daemon *d, int64_t job, struct spec *out,
+                                 struct ebm_error *err);
+
+#endif
