@@ -28,37 +28,40 @@ struct upload {
     uint64_t received;
 };
 
-/* What of the spec ebmd itself goes by while the attempt lives. */
-struct live_policy {
-    uint64_t every_steps;
-    uint32_t keep_last, keep_best;
-    bool counts_pictures; /* pictures come with checkpoints only */
-};
-
 struct live {
     int64_t job;
     uint32_t attempt;
     uint64_t fence;
     char token[STORE_TOKEN_MAX];
-    struct live_policy policy;
+    uint32_t slots;             /* ranks x threads */
     struct launch_pid shepherd; /* pid 0: not launched yet */
     int pidfd;                  /* -1: none */
+    struct ebm_error launch;    /* why it could not be launched; code EBM_OK: it could */
+    bool gone;                  /* its shepherd has ended, or there never was one */
     bool ending;                /* its end is in the turn under way */
+    int64_t end_again_ms;       /* monotonic: its end could not be recorded; try then */
 
     uint8_t identity[LINK_IDENTITY_MAX]; /* of the worker's connection */
     size_t identity_size;                /* 0: not heard yet */
+    bool beats;                          /* a heartbeat came over it */
     int64_t heard_ms;                    /* monotonic: the newest message, or since when we wait */
-    bool was_up;
+    bool lost;                           /* not heard for a lease */
+    bool unsure;                         /* a commit failed: its state on disk may be older */
 
-    char command[STORE_WORD_MAX]; /* standing order, "" = none */
-    uint64_t command_seq;         /* 0 until it was sent */
-    uint64_t command_seen;        /* by the worker */
-    int64_t stop_at_ms;           /* monotonic: then it is made to stop; 0 = never */
+    const char *command;   /* standing order: pause cancel stop; NULL = none */
+    uint64_t command_seq;  /* 0 until it was sent */
+    uint64_t command_last; /* the highest number that was sent or seen */
+    uint64_t command_seen; /* by the worker */
+    int64_t stop_at_ms;    /* monotonic: then it is made to stop; 0 = never */
+    bool forced;           /* it was */
 
-    uint64_t from_step, step; /* step: the newest that was told */
-    int64_t step_saved_ms;    /* monotonic: when step went to the store */
-    double rate;              /* steps a second, 0 = unknown */
-    double langevin_grad, energy_gap, loss;
+    uint64_t step;         /* the newest that was told */
+    uint64_t step_saved;   /* of it, what the store has, and when it got it */
+    int64_t step_saved_ms; /* monotonic */
+    uint64_t rate_step;    /* where the rate's stretch began, and when */
+    int64_t rate_ms;
+    double rate; /* steps a second, 0 = unknown */
+    double langevin_grad, energy_gap;
     bool has_metrics, is_finite;
     struct upload upload;
 };

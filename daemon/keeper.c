@@ -1,0 +1,180 @@
+#include "keeper.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "jobs.h"
+#include "replan.h"
+
+enum { PICTURES_KEPT = 50 };
+
+/* ---- judging ---- */
+
+static bool collect(void *arg, const struct store_checkpoint *c)
+{
+    const struct retention_row row = {.c = *c};
+
+    buf_put(arg, &row, sizeof row);
+    return true;
+}
+
+static struct retention_row *rows_of(const struct buf *b, size_t *n)
+{
+    *n = b->size / sizeof(struct retention_row);
+    return (struct retention_row *)(void *)b->data;
+}
+
+static enum ebm_status mark_referenced(struct daemon *d, const struct buf *b, struct ebm_error *err)
+{
+    size_t n;
+    struct retention_row *row = rows_of(b, &n);
+    enum ebm_status rc = EBM_OK;
+
+    for (size_t i = 0; rc == EBM_OK && i < n; i++)
+        rc = store_checkpoint_referenced(d->store, row[i].c.id, &row[i].referenced, err);
+    return rc;
+}
+
+static enum ebm_status read_rows(struct daemon *d, int64_t job, struct buf *out,
+                                 struct ebm_error *err)
+{
+    enum ebm_status rc = store_checkpoint_each(d->store, job, false, collect, out, err);
+
+    if (rc == EBM_OK && !buf_ok(out))
+        rc = ebm_fail(err, EBM_ENOMEM, "out of memory for the checkpoints of a job");
+    return rc == EBM_OK ? mark_referenced(d, out, err) : rc;
+}
+
+static void choose(const struct buf *b, const struct spec *s)
+{
+    size_t n;
+    struct retention_row *row = rows_of(b, &n);
+
+    retention_choose(row, n, (uint32_t)s->checkpoint.keep_last, (uint32_t)s->checkpoint.keep_best);
+}
+
+enum ebm_status keeper_judge(struct daemon *d, int64_t job, struct buf *out, struct ebm_error *err)
+{
+    struct spec spec;
+    enum ebm_status rc = replan_read_spec(d, job, &spec, err);
+
+    if (rc == EBM_OK)
+        rc = read_rows(d, job, out, err);
+    if (rc == EBM_OK)
+        choose(out, &spec);
+    return rc;
+}
+
+/* ---- acting ---- */
+
+static enum ebm_status promote_rows(struct daemon *d, const struct store_job *job,
+                                    const struct lineage *line, uint64_t clean, const struct buf *b,
+                                    struct ebm_error *err)
+{
+    const struct live *l = live_find(&d->live, job->id);
+    uint64_t step = l != NULL && l->step > job->step ? l->step : job->step;
+    size_t n;
+    struct retention_row *row = rows_of(b, &n);
+    enum ebm_status rc = EBM_OK;
+
+    for (size_t i = 0; rc == EBM_OK && i < n; i++) {
+        struct store_checkpoint *c = &row[i].c;
+        if (!retention_has_proved(c, line, step, clean))
+            continue;
+        strcpy(c->health, "healthy");
+        rc = store_checkpoint_update(d->store, c, err);
+        if (rc == EBM_OK)
+            rc = jobs_log(d, job, "health", err,
+                          "checkpoint c%" PRId64 " (step %" PRIu64 ") has proved healthy", c->id,
+                          c->step);
+    }
+    return rc;
+}
+
+static enum ebm_status promote(struct daemon *d, const struct store_job *job, const struct spec *s,
+                               const struct buf *b, struct ebm_error *err)
+{
+    struct lineage line = {0};
+    uint64_t clean = retention_clean_stretch((uint64_t)s->checkpoint.every_steps);
+    enum ebm_status rc = lineage_read(d->store, job->id, job->attempt, &line, err);
+
+    if (rc == EBM_OK)
+        rc = promote_rows(d, job, &line, clean, b, err);
+    lineage_fini(&line);
+    return rc;
+}
+
+/* Effect: id is the checkpoint. What fails now goes with the sweep at the
+ * next start. */
+static void delete_bytes(struct daemon *d, int64_t id, int64_t number)
+{
+    struct ebm_error err;
+
+    (void)number;
+    if (vault_delete(d->vault, id, 0, &err) != EBM_OK)
+        log_warn("vault", "checkpoint=%" PRId64 " error=\"%s\"", id, err.text);
+}
+
+/* Effect: id is the job. */
+static void trim_pictures(struct daemon *d, int64_t id, int64_t number)
+{
+    struct buf rows, steps;
+    struct ebm_error err;
+
+    (void)number;
+    buf_init(&rows);
+    buf_init(&steps);
+    enum ebm_status rc = store_checkpoint_each(d->store, id, false, collect, &rows, &err);
+    size_t n;
+    const struct retention_row *row = rows_of(&rows, &n);
+    for (size_t i = 0; i < n; i++)
+        buf_put(&steps, &row[i].c.step, sizeof row[i].c.step);
+    if (rc == EBM_OK && buf_ok(&rows) && buf_ok(&steps))
+        rc = metrics_picture_trim(d->metrics, id, (const uint64_t *)(const void *)steps.data, n,
+                                  PICTURES_KEPT, &err);
+    if (rc != EBM_OK)
+        log_warn("pictures", "job=%" PRId64 " error=\"%s\"", id, err.text);
+    buf_fini(&rows);
+    buf_fini(&steps);
+}
+
+static enum ebm_status drop_unkept(struct daemon *d, const struct buf *b, struct ebm_error *err)
+{
+    size_t n;
+    struct retention_row *row = rows_of(b, &n);
+    enum ebm_status rc = EBM_OK;
+
+    for (size_t i = 0; rc == EBM_OK && i < n; i++) {
+        struct store_checkpoint *c = &row[i].c;
+        if (row[i].keep)
+            continue;
+        c->deleted = true;
+        rc = store_checkpoint_update(d->store, c, err);
+        log_debug("retired", "job=%" PRId64 " checkpoint=%" PRId64 " step=%" PRIu64, c->job, c->id,
+                  c->step);
+        outbox_put_effect(&d->outbox, delete_bytes, c->id, 0);
+    }
+    return rc;
+}
+
+enum ebm_status keeper_tend(struct daemon *d, const struct store_job *job, struct ebm_error *err)
+{
+    struct spec spec;
+    struct buf rows;
+    enum ebm_status rc = replan_read_spec(d, job->id, &spec, err);
+
+    buf_init(&rows);
+    if (rc == EBM_OK)
+        rc = read_rows(d, job->id, &rows, err);
+    if (rc == EBM_OK)
+        rc = promote(d, job, &spec, &rows, err);
+    if (rc == EBM_OK) {
+        choose(&rows, &spec);
+        rc = drop_unkept(d, &rows, err);
+    }
+    if (rc == EBM_OK && rows.size > 0)
+        outbox_put_effect(&d->outbox, trim_pictures, job->id, 0);
+    buf_fini(&rows);
+    return rc;
+}
