@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "unit.h"
 
 enum { KEY_MAX = 128 };
 
@@ -54,24 +55,26 @@ static enum ebm_status keep_reply(struct daemon *d, const Ebm__Request *q, struc
     return rc;
 }
 
-static enum ebm_status change(struct daemon *d, const struct request_row *row,
+struct change {
+    const struct request_row *row;
+    const Ebm__Request *request;
+    struct reply *reply;
+};
+
+static enum ebm_status do_change(struct daemon *d, void *arg, struct ebm_error *err)
+{
+    const struct change *c = arg;
+    enum ebm_status rc = c->row->handle(d, c->request, c->reply, err);
+
+    return rc == EBM_OK ? keep_reply(d, c->request, c->reply, err) : rc;
+}
+
+static enum ebm_status handle(struct daemon *d, const struct request_row *row,
                               const Ebm__Request *q, struct reply *r, struct ebm_error *err)
 {
-    size_t mark = d->outbox.count;
-    enum ebm_status rc = store_savepoint(d->store, err);
+    struct change c = {row, q, r};
 
-    if (rc != EBM_OK)
-        return rc;
-    rc = row->handle(d, q, r, err);
-    if (rc == EBM_OK)
-        rc = keep_reply(d, q, r, err);
-    if (rc == EBM_OK) {
-        store_release(d->store);
-    } else {
-        store_undo(d->store);
-        outbox_cut(&d->outbox, mark);
-    }
-    return rc;
+    return row->changes ? unit_do(d, do_change, &c, err) : row->handle(d, q, r, err);
 }
 
 /* True when the request was done before: its reply leaves once more. */
@@ -106,7 +109,7 @@ static void serve(struct daemon *d, struct outbox_peer peer, const Ebm__Request 
     else if (strlen(q->key) > KEY_MAX)
         rc = ebm_fail(&err, EBM_EPROTO, "the key of a request is longer than %d bytes", KEY_MAX);
     else
-        rc = row->changes ? change(d, row, q, &r, &err) : row->handle(d, q, &r, &err);
+        rc = handle(d, row, q, &r, &err);
     if (rc != EBM_OK) {
         log_info("refused", "request=%s status=%s error=\"%s\"", row != NULL ? row->name : "?",
                  ebm_status_name(rc), err.text);

@@ -8,20 +8,31 @@
 #include "base/log.h"
 #include "lineage.h"
 
-/* What a person may do instead, in a state that refuses. */
-static const char *advice(enum job_state s)
-{
-    static const char *const text[JOB_STATE_COUNT] = {
-        [JOB_PAUSED] = "; resume it, or roll it back",
-        [JOB_SUCCEEDED] = "; roll it back or fork it to go on",
-        [JOB_FAILED] = "; resume it, or roll it back",
-        [JOB_CANCELLED] = "; resume it, or roll it back",
-        [JOB_DIVERGED] = "; roll it back with other settings, or resume it",
-        [JOB_PAUSING] = "; wait until it has stopped",
-        [JOB_HELD] = "; release it first",
-    };
+/* What is said of a job in this state, and what a person may do instead. */
+static const struct {
+    const char *stands, *advice;
+} standing[JOB_STATE_COUNT] = {
+    [JOB_QUEUED] = {"is queued", ""},
+    [JOB_HELD] = {"is held", "; release it first"},
+    [JOB_STARTING] = {"is starting", ""},
+    [JOB_RUNNING] = {"is running", ""},
+    [JOB_PAUSING] = {"is stopping", "; wait until it has stopped"},
+    [JOB_PAUSED] = {"is paused", "; resume it, or roll it back"},
+    [JOB_SUCCEEDED] = {"has succeeded", "; roll it back or fork it to go on"},
+    [JOB_FAILED] = {"has failed", "; resume it, or roll it back"},
+    [JOB_CANCELLED] = {"was cancelled", "; resume it, or roll it back"},
+    [JOB_DIVERGED] = {"has diverged", "; roll it back with other settings, or resume it"},
+    [JOB_UNKNOWN] = {"is out of sight", ""},
+};
 
-    return text[s] != NULL ? text[s] : "";
+enum ebm_status jobs_refuse(const struct store_job *job, const char *verb, struct ebm_error *err)
+{
+    bool ends = strcmp(verb, "cancel") == 0 || strcmp(verb, "kill") == 0;
+    /* Who cancels what has ended already need not be told how to go on. */
+    const char *advice = ends ? "" : standing[job->state].advice;
+
+    return ebm_fail(err, EBM_ESTATE, "job %lld %s%s", (long long)job->id,
+                    standing[job->state].stands, advice);
 }
 
 enum ebm_status jobs_apply(struct store_job *job, enum job_event event, struct ebm_error *err)
@@ -29,8 +40,7 @@ enum ebm_status jobs_apply(struct store_job *job, enum job_event event, struct e
     enum job_state next = job_state_next(job->state, event);
 
     if (next == JOB_STATE_COUNT)
-        return ebm_fail(err, EBM_ESTATE, "job %lld is %s%s", (long long)job->id,
-                        job_state_name(job->state), advice(job->state));
+        return jobs_refuse(job, "", err);
     job->state = next;
     if (next == JOB_STARTING && job->started_ms == 0)
         job->started_ms = clock_wall_ms();

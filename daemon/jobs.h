@@ -5,6 +5,10 @@
 #include "daemon.h"
 #include "reply.h"
 
+/* EBM_ESTATE: in what state the job is, and what may be done instead of this
+ * verb. */
+enum ebm_status jobs_refuse(const struct store_job *job, const char *verb, struct ebm_error *err);
+
 /* Looks the event up in the state table and sets job->state; EBM_ESTATE says
  * why not. The caller stores the row. Ends and starts stamp their times. */
 enum ebm_status jobs_apply(struct store_job *job, enum job_event event, struct ebm_error *err);

@@ -87,6 +87,22 @@ void *reply_grow(struct reply *r, void *list, size_t n)
     return grown;
 }
 
+void reply_put_problems(struct reply *r, const struct spec_problems *p)
+{
+    static const Ebm__Problem empty = EBM__PROBLEM__INIT;
+
+    for (size_t i = 0; i < p->count; i++) {
+        Ebm__Problem *m = reply_alloc(r, sizeof *m);
+        if (m == NULL)
+            return;
+        *m = empty;
+        m->line = p->item[i].line;
+        m->column = p->item[i].column;
+        m->text = reply_text(r, p->item[i].text);
+        REPLY_ADD(r, problem, m);
+    }
+}
+
 void reply_fail(struct reply *r, const struct ebm_error *err)
 {
     Ebm__Reply *m = &r->message;

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "spec/spec.h"
 #include "wire/wire.h"
 
 struct reply_block;
@@ -39,6 +40,9 @@ void *reply_grow(struct reply *r, void *list, size_t n);
             (r)->message.list[(r)->message.n_##list++] = (item);                                   \
         }                                                                                          \
     } while (0)
+
+/* Problems of a spec; they stay when the reply fails. */
+void reply_put_problems(struct reply *r, const struct spec_problems *p);
 
 /* Drops what was put in, and makes it an error with this status and text. */
 void reply_fail(struct reply *r, const struct ebm_error *err);

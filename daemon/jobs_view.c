@@ -1,0 +1,81 @@
+/* Jobs as clients see them. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "jobs.h"
+#include "queue.h"
+
+static const char *health_of(const struct store_job *j, const struct live *l)
+{
+    if (j->state == JOB_DIVERGED)
+        return "bad";
+    if (l != NULL && l->has_metrics)
+        return l->is_finite ? "ok" : "bad";
+    return j->step == 0 ? "-" : "ok";
+}
+
+static void fill_row(Ebm__Job *m, const struct store_job *j, struct reply *r)
+{
+    m->job = (uint64_t)j->id;
+    m->name = reply_text(r, j->name);
+    m->state = (char *)job_state_name(j->state);
+    m->step = j->step;
+    m->total_steps = j->total_steps;
+    m->attempt = m->attempts = j->attempt;
+    m->priority = j->priority;
+    m->after = (uint64_t)j->after;
+    m->slots = j->ranks * j->threads;
+    m->ranks = j->ranks;
+    m->submitted_ms = j->submitted_ms;
+    m->started_ms = j->started_ms;
+    m->ended_ms = j->ended_ms;
+    m->parent_job = (uint64_t)j->parent_job;
+    m->parent_checkpoint = (uint64_t)j->parent_checkpoint;
+    m->restarts_used = j->restarts_used;
+    m->max_restarts = j->max_restarts;
+}
+
+static void fill_live(Ebm__Job *m, const struct live *l)
+{
+    if (l->step > m->step)
+        m->step = l->step;
+    m->rate = l->lost || l->ending ? 0 : l->rate;
+    if (!l->has_metrics)
+        return;
+    m->langevin_grad = l->langevin_grad;
+    m->energy_gap = l->energy_gap;
+}
+
+static const char *reason_of(struct daemon *d, const struct store_job *j,
+                             char text[STORE_REASON_MAX])
+{
+    if (j->state == JOB_QUEUED) {
+        queue_explain(d, j, text, STORE_REASON_MAX);
+        return text;
+    }
+    if (j->state == JOB_HELD)
+        return "held: release it to let it start";
+    if (j->state == JOB_UNKNOWN)
+        return "its workers are out of sight; it is left alone, and kill ends it";
+    return j->reason;
+}
+
+Ebm__Job *jobs_view(struct daemon *d, const struct store_job *job, struct reply *r)
+{
+    const Ebm__Job empty = EBM__JOB__INIT;
+    const struct live *l = live_find(&d->live, job->id);
+    char text[STORE_REASON_MAX];
+    Ebm__Job *m = reply_alloc(r, sizeof *m);
+
+    if (m == NULL)
+        return NULL;
+    *m = empty;
+    fill_row(m, job, r);
+    m->langevin_grad = m->energy_gap = NAN;
+    if (l != NULL && l->attempt == job->attempt)
+        fill_live(m, l);
+    m->health = (char *)health_of(job, l);
+    m->reason = reply_text(r, reason_of(d, job, text));
+    return m;
+}
