@@ -18,6 +18,7 @@ struct daemon {
     struct config config;
     int lock_fd;
     int signal_fd;
+    int watch_fd; /* epoll of the shepherds' pidfds */
     struct link_context *links;
     struct link_socket *control, *worker, *events;
     struct store *store;
@@ -26,19 +27,18 @@ struct daemon {
     struct outbox outbox;
     struct live_table live;
     struct {
-        bool dirty;          /* a pass is due: something was queued or ended */
-        int64_t blocked;     /* job at which the last pass stopped, 0 = none */
-        uint32_t used;       /* slots, when it stopped */
-        int64_t wake_ms;     /* wall clock: the first back-off ends, 0 = none */
-        bool has_dependents; /* some job may wait for another */
+        bool dirty;      /* a pass is due: something was queued or ended */
+        int64_t blocked; /* job at which the last pass stopped, 0 = none */
+        int64_t wake_ms; /* wall clock: the first back-off ends, 0 = none */
     } queue;
     int64_t started_ms; /* wall clock */
-    int64_t tick_ms;    /* monotonic: the next look at leases and socket files */
+    int64_t second_ms;  /* monotonic: the next look at leases and socket files */
     int64_t minute_ms;
     bool stopping;
 };
 
-enum ebm_status daemon_open(struct daemon *d, struct ebm_error *err);
+/* background: once the home is ours, the log goes to its ebmd.log. */
+enum ebm_status daemon_open(struct daemon *d, bool background, struct ebm_error *err);
 void daemon_close(struct daemon *d); /* jobs go on */
 
 #endif
