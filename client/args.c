@@ -1,6 +1,7 @@
 #include "args.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,9 +54,10 @@ static enum ebm_status check_words(const struct args *a, struct ebm_error *err)
     uint64_t job;
 
     if (a->words < p.min)
-        return ebm_fail(err, EBM_EINVAL, "%s", a->words == 0 && words_are_jobs(a->command->words)
-                                                   ? "a job number is missing"
-                                                   : "an argument is missing");
+        return ebm_fail(err, EBM_EINVAL, "%s",
+                        a->words == 0 && words_are_jobs(a->command->words)
+                            ? "a job number is missing"
+                            : "an argument is missing");
     if (a->words > p.max)
         return ebm_fail(err, EBM_EINVAL, "'%.60s' is one argument too many", a->word[p.max]);
     for (size_t i = 0; i < a->words && words_are_jobs(a->command->words); i++)
@@ -259,7 +261,8 @@ enum ebm_status args_whole(const struct args *a, const char *name, int64_t min, 
         return EBM_OK;
     errno = 0;
     long long v = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || v < min || v > max)
+    if (errno != 0 || end == text || isspace((unsigned char)text[0]) || *end != '\0' || v < min ||
+        v > max)
         return ebm_fail(err, EBM_EINVAL,
                         "option '--%s' needs a whole number from %lld to %lld, not '%.40s'", name,
                         (long long)min, (long long)max, text);

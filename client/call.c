@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 enum ebm_status call_connect(struct call *c, struct ebm_error *err)
@@ -75,10 +76,14 @@ enum ebm_status call_show(struct call *c, uint64_t job, struct answer *out, stru
 
 void call_print_job(const struct call *c, uint64_t job, const char *text)
 {
-    static const struct column column = {.key = "job", .member = MEMBER_U64};
+    char number[HUMAN_MAX] = "";
 
+    if (job != 0)
+        snprintf(number, sizeof number, "%" PRIu64, job);
     if (c->format == FORMAT_TABLE)
         puts(text);
+    else if (c->format == FORMAT_CSV)
+        printf("job\n%s\n", number);
     else
-        record_one(&column, 1, &job, c->format, &c->term, stdout);
+        printf("{\"job\": %s}\n", job != 0 ? number : "null");
 }

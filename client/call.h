@@ -34,7 +34,8 @@ int call_done(bool printed);
 /* A job as Show tells it. */
 enum ebm_status call_show(struct call *c, uint64_t job, struct answer *out, struct ebm_error *err);
 /* "job 3" with the verb's form for messages to people goes to stdout, unless
- * another format was asked for: then {"job": N} or a CSV of it. */
+ * another format was asked for: then {"job": N} or a CSV of it. Job 0: there
+ * is none, null. */
 void call_print_job(const struct call *c, uint64_t job, const char *text);
 
 #endif

@@ -25,7 +25,8 @@ static const char *show_progress(const void *row, const struct column *c, char s
     (void)c;
     if (j->total_steps == 0)
         return "";
-    snprintf(scratch, HUMAN_MAX, "%d%%", (int)(100.0 * (double)j->step / (double)j->total_steps));
+    double share = j->step < j->total_steps ? (double)j->step / (double)j->total_steps : 1;
+    snprintf(scratch, HUMAN_MAX, "%d%%", (int)(100 * share));
     return scratch;
 }
 
@@ -76,8 +77,7 @@ static const char *show_rate(const void *row, const struct column *c, char scrat
     if (!(j->rate > 0))
         return "";
     double seconds = j->total_steps > j->step ? (double)(j->total_steps - j->step) / j->rate : 0;
-    snprintf(scratch, HUMAN_MAX, "%.3g steps/s, %.12s left", j->rate,
-             human_duration((int64_t)(seconds * 1000), left));
+    snprintf(scratch, HUMAN_MAX, "%.3g steps/s, %.12s left", j->rate, human_seconds(seconds, left));
     return scratch;
 }
 
@@ -118,10 +118,7 @@ static const char *show_restarts(const void *row, const struct column *c, char s
 #define JOB_KEYS(steps_title, steps_show)                                                          \
     {.key = "job", .title = "JOB", .right = true, JOB(MEMBER_U64, job)},                           \
         {.key = "name", .title = "NAME", JOB(MEMBER_TEXT, name)},                                  \
-        {.key = "state",                                                                           \
-         .title = "STATE",                                                                         \
-         JOB(MEMBER_TEXT, state),                                                                  \
-         .style = style_job_state},                                                                \
+        {.key = "state", .title = "STATE", JOB(MEMBER_TEXT, state), .style = style_job_state},     \
         {.key = "step",                                                                            \
          .title = steps_title,                                                                     \
          .right = true,                                                                            \
@@ -136,20 +133,14 @@ static const char *show_restarts(const void *row, const struct column *c, char s
          .show = show_attempt},                                                                    \
         {.key = "attempts", JOB(MEMBER_U32, attempts)},                                            \
         {.key = "priority", .title = "PRIORITY", .right = true, JOB(MEMBER_I32, priority)},        \
-        {.key = "health",                                                                          \
-         .title = "HEALTH",                                                                        \
-         JOB(MEMBER_TEXT, health),                                                                 \
-         .style = style_job_health},                                                               \
+        {.key = "health", .title = "HEALTH", JOB(MEMBER_TEXT, health), .style = style_job_health}, \
     {                                                                                              \
         .key = "reason", .title = "REASON", JOB(MEMBER_TEXT, reason)                               \
     }
 
 /* These follow in list and show. */
 #define JOB_KEYS_MORE(detail)                                                                      \
-    {.key = "rate",                                                                                \
-     .title = detail("RATE"),                                                                      \
-     .get = get_rate,                                                                              \
-     .show = show_rate},                                                                           \
+    {.key = "rate", .title = detail("RATE"), .get = get_rate, .show = show_rate},                  \
         {.key = "ranks", .title = detail("RANKS"), JOB(MEMBER_U32, ranks)},                        \
         {.key = "slots", .title = detail("SLOTS"), JOB(MEMBER_U32, slots)},                        \
         {.key = "after",                                                                           \
@@ -390,10 +381,7 @@ const struct column daemon_columns[] = {
     STATE("cancelled"),
     STATE("diverged"),
     STATE("unknown"),
-    {.key = "store_bytes",
-     .title = "jobs",
-     DAEMON(MEMBER_U64, store_bytes),
-     .show = show_bytes},
+    {.key = "store_bytes", .title = "jobs", DAEMON(MEMBER_U64, store_bytes), .show = show_bytes},
     {.key = "metrics_bytes",
      .title = "metrics",
      DAEMON(MEMBER_U64, metrics_bytes),
@@ -433,6 +421,26 @@ static struct value get_metric(const void *row, const struct column *c)
     return c->index < m->n_value ? value_real(m->value[c->index]) : value_null();
 }
 
+static enum ebm_status fail_metric(const char *typed, struct ebm_error *err)
+{
+    struct buf all;
+
+    buf_init(&all);
+    for (size_t i = 0; i < METRIC_COUNT; i++)
+        buf_printf(&all, "%s%s", i > 0 ? ", " : "", wire_metric_names[i]);
+    ebm_fail(err, EBM_EINVAL, "no metric '%s': there are %s", typed, buf_text(&all));
+    buf_fini(&all);
+    return EBM_EINVAL;
+}
+
+static bool is_added(const struct column *columns, size_t count, size_t metric)
+{
+    for (size_t i = 0; i < count; i++)
+        if (columns[i].get == get_metric && columns[i].index == metric)
+            return true;
+    return false;
+}
+
 static enum ebm_status find_metric(const char *name, size_t n, size_t *out, struct ebm_error *err)
 {
     char typed[64];
@@ -449,7 +457,7 @@ static enum ebm_status find_metric(const char *name, size_t n, size_t *out, stru
     }
     if (s.best != NULL)
         return ebm_fail(err, EBM_EINVAL, "no metric '%s' (did you mean '%s'?)", typed, s.best);
-    return ebm_fail(err, EBM_EINVAL, "no metric '%s' (ebmctl help metrics lists them)", typed);
+    return fail_metric(typed, err);
 }
 
 static void add_metric(struct column out[METRIC_COLUMNS_MAX], size_t *count, size_t metric)
@@ -463,7 +471,10 @@ enum ebm_status columns_of_metrics(const char *names, struct column out[METRIC_C
                                    size_t *count, struct ebm_error *err)
 {
     static const struct column first[] = {
-        {.key = "attempt", .title = "ATTEMPT", .right = true, MEMBER(MEMBER_U32, Ebm__Metric, attempt)},
+        {.key = "attempt",
+         .title = "ATTEMPT",
+         .right = true,
+         MEMBER(MEMBER_U32, Ebm__Metric, attempt)},
         {.key = "step", .title = "STEP", .right = true, MEMBER(MEMBER_U64, Ebm__Metric, step)},
         {.key = "time", .title = "TIME", MEMBER(MEMBER_TIME, Ebm__Metric, time_ms)},
     };
@@ -473,15 +484,17 @@ enum ebm_status columns_of_metrics(const char *names, struct column out[METRIC_C
     *count = COUNT(first);
     for (size_t i = 0; names == NULL && i < METRIC_COUNT; i++)
         add_metric(out, count, i);
-    while (names != NULL && *names != '\0') {
+    for (bool more = names != NULL; more;) {
         size_t n = strcspn(names, ",");
         enum ebm_status rc = find_metric(names, n, &metric, err);
         if (rc != EBM_OK)
             return rc;
-        if (*count == METRIC_COLUMNS_MAX)
-            return ebm_fail(err, EBM_EINVAL, "more than %d metrics are named", METRIC_COUNT);
+        if (is_added(out, *count, metric))
+            return ebm_fail(err, EBM_EINVAL, "metric '%s' is named twice",
+                            wire_metric_names[metric]);
         add_metric(out, count, metric);
-        names += n + (names[n] == ',');
+        more = names[n] == ',';
+        names += n + more;
     }
     return EBM_OK;
 }

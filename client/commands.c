@@ -38,13 +38,16 @@ static const struct option submit_options[] = {
 static const struct option list_options[] = {
     {.name = "state", .value = "STATES", .help = "only these, as running,queued"},
     {.name = "limit", .letter = 'n', .value = "N", .help = "only the newest N"},
+    {.name = "all", .letter = 'a', .help = "the ones that ended long ago too"},
     FORMAT,
     END};
 
 static const struct option watch_options[] = {
     {.name = "once", .help = "print one frame as plain text, and end"},
     {.name = "ascii", .help = "draw with ASCII characters only"},
-    {.name = "exit", .value = "RULES", .help = "end when one holds: any=diverged:3,all=succeeded:0"},
+    {.name = "exit",
+     .value = "RULES",
+     .help = "end when one holds: any=diverged:3,all=succeeded:0"},
     END};
 
 static const struct option wait_options[] = {
@@ -60,7 +63,7 @@ static const struct option metrics_options[] = {
     {.name = "name", .value = "NAMES", .help = "only these, as loss,energy_gap"},
     {.name = "since", .value = "STEP", .help = "from this step on"},
     {.name = "attempt", .value = "N", .help = "of this attempt only"},
-    {.name = "lineage", .help = "only what led to the job as it is: without abandoned stretches"},
+    {.name = "lineage", .help = "only what led to the job as it is"},
     {.name = "last", .letter = 'n', .value = "N", .help = "only the last N rows"},
     FORMAT,
     END};
@@ -92,22 +95,21 @@ static const struct option fork_options[] = {
     END};
 
 static const struct option validate_options[] = {
-    {.name = "expand", .help = "print the effective spec with every default, and the net"},
-    SET,
-    END};
+    {.name = "expand", .help = "print the spec with every default, and the net"}, SET, END};
 
 static const struct option explain_options[] = {
     {.name = "man", .hidden = true, .help = "the manual page of the spec"}, END};
 
 const struct command command_table[] = {
-    {"submit", "SPEC", submit_options, command_submit, "Queue a job from a spec file (- is stdin)."},
+    {"submit", "SPEC", submit_options, command_submit,
+     "Queue a job from a spec file (- is stdin)."},
     {"list", "", list_options, command_list, "List jobs, the newest last."},
     {"show", "JOB", format_options, command_show,
      "Show one job: where it stands, and why it waits or how it ended."},
     {"watch", "[JOB...]", watch_options, command_watch,
      "Watch jobs live: progress, stability, checkpoints, events."},
     {"wait", "JOB...", wait_options, command_wait,
-     "Wait until jobs end: exit 0 succeeded, 1 failed or cancelled, 3 diverged."},
+     "Wait until jobs end: exit 0 succeeded, 1 failed, 3 diverged."},
     {"logs", "JOB", logs_options, command_logs, "Print what the workers wrote."},
     {"metrics", "JOB", metrics_options, command_metrics, "Print the metrics of every step."},
     {"checkpoints", "JOB", format_options, command_checkpoints, "List the checkpoints of a job."},
@@ -127,7 +129,7 @@ const struct command command_table[] = {
     {"pin", "CHECKPOINT...", no_options, command_pin, "Keep a checkpoint, whatever its age."},
     {"unpin", "CHECKPOINT...", no_options, command_unpin, "Let a checkpoint age again."},
     {"diff", "A B", no_options, command_diff,
-     "Compare two specs, each a job number or a file: exit 0 same, 1 different."},
+     "Compare two specs, each a job or a file: exit 0 same, 1 different."},
     {"validate", "SPEC", validate_options, command_validate,
      "Check a spec file, without a daemon."},
     {"explain", "[FIELD]", explain_options, command_explain,
@@ -135,7 +137,8 @@ const struct command command_table[] = {
     {"status", "", format_options, command_status, "Show ebmd itself: slots, jobs, disk."},
     {"daemon", "start|stop|status", format_options, command_daemon,
      "Start or stop ebmd, or show its status. Jobs go on without it."},
-    {"completion", "bash", no_options, command_completion, "Print the completion script of a shell."},
+    {"completion", "bash", no_options, command_completion,
+     "Print the completion script of a shell."},
     {"help", "[COMMAND]", no_options, command_help, "Explain a command."},
     {"version", "", no_options, command_version, "Print the version."},
     {NULL, NULL, NULL, NULL, NULL},

@@ -38,7 +38,8 @@ int command_completion(struct call *c);
 int command_help(struct call *c);
 int command_version(struct call *c);
 
-/* Shared by watch and submit --follow: until the job is final. */
+/* Shared by watch and submit --follow: until the job is final. With another
+ * format than a table it says what it says on stderr. */
 int watch_follow(struct call *c, uint64_t job);
 
 #endif

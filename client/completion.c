@@ -6,7 +6,7 @@
 
 static const char head[] =
     "# bash completion of ebmctl; made by `ebmctl completion bash`.\n"
-    "_ebmctl_jobs() { EBM_NO_AUTOSTART=1 ebmctl list -o csv 2>/dev/null |\n"
+    "_ebmctl_jobs() { EBM_NO_AUTOSTART=1 ebmctl list -n 500 -o csv 2>/dev/null |\n"
     "    sed -n '2,$s/,.*//p'; }\n"
     "_ebmctl_fields() { ebmctl explain 2>/dev/null | sed -n 's/^  \\([a-z_.]*\\)  .*/\\1/p'; }\n"
     "_ebmctl() {\n"

@@ -24,8 +24,8 @@ static int print_status(struct call *c)
     if (rc == EBM_OK && a.reply->daemon == NULL)
         rc = ebm_fail(&err, EBM_EPROTO, "ebmd told nothing of itself");
     code = rc != EBM_OK ? call_fail(&err)
-                        : call_done(record_one(daemon_columns, daemon_column_count,
-                                               a.reply->daemon, c->format, &c->term, stdout));
+                        : call_done(record_one(daemon_columns, daemon_column_count, a.reply->daemon,
+                                               c->format, &c->term, stdout));
     answer_fini(&a);
     return code;
 }

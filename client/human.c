@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define SECONDS_MOST (1000 * 86400.0)
+
 const char *human_bytes(uint64_t n, char out[HUMAN_MAX])
 {
     static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
@@ -19,9 +21,22 @@ const char *human_bytes(uint64_t n, char out[HUMAN_MAX])
     return out;
 }
 
+const char *human_count(double v, char out[HUMAN_MAX])
+{
+    static const char *const unit[] = {"k", "M", "G", "T"};
+    unsigned u = 0;
+
+    if (!(fabs(v) >= 1e4 && fabs(v) < 1e15))
+        return human_number(v, out);
+    for (v /= 1000; fabs(v) >= 999.5; u++)
+        v /= 1000;
+    snprintf(out, HUMAN_MAX, "%.3g %s", v, unit[u]);
+    return out;
+}
+
 const char *human_duration(int64_t ms, char out[HUMAN_MAX])
 {
-    long long s = (ms < 0 ? 0 : ms + 500) / 1000;
+    long long s = ms <= 0 ? 0 : ms / 1000 + (ms % 1000 >= 500);
 
     if (s < 90)
         snprintf(out, HUMAN_MAX, "%lld s", s);
@@ -32,6 +47,15 @@ const char *human_duration(int64_t ms, char out[HUMAN_MAX])
     else
         snprintf(out, HUMAN_MAX, "%lld d %lld h", s / 86400, s % 86400 / 3600);
     return out;
+}
+
+const char *human_seconds(double s, char out[HUMAN_MAX])
+{
+    if (isnan(s))
+        return "";
+    if (s > SECONDS_MOST)
+        return ">1000 d";
+    return human_duration((int64_t)(s * 1000), out);
 }
 
 const char *human_ago(int64_t then_ms, int64_t now_ms, char out[HUMAN_MAX])

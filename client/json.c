@@ -1,11 +1,13 @@
 #include "json.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
+#include "digits.h"
 #include "utf8.h"
+
+enum { KEY_MAX = 60 };
 
 void json_init(struct json *j, struct buf *out)
 {
@@ -62,10 +64,23 @@ static void put_character(struct buf *out, uint32_t c, const char *bytes, size_t
         buf_put(out, bytes, n);
 }
 
+/* Characters that stand for themselves. */
+static size_t plain_size(const char *text)
+{
+    size_t n = 0;
+
+    while (text[n] >= 0x20 && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 static void put_text(struct buf *out, const char *text)
 {
     buf_puts(out, "\"");
     for (;;) {
+        size_t plain = plain_size(text);
+        buf_put(out, text, plain);
+        text += plain;
         const char *start = text;
         uint32_t c = utf8_next(&text);
         if (c == 0)
@@ -75,11 +90,18 @@ static void put_text(struct buf *out, const char *text)
     buf_puts(out, "\"");
 }
 
+/* In one piece: there is a key for every value. */
 void json_key(struct json *j, const char *key)
 {
+    char piece[KEY_MAX + 4];
+    size_t n = strlen(key);
+
+    assert(n <= KEY_MAX && plain_size(key) == n);
     separate(j);
-    put_text(j->out, key);
-    buf_puts(j->out, ": ");
+    piece[0] = '"';
+    memcpy(piece + 1, key, n);
+    memcpy(piece + 1 + n, "\": ", 3);
+    buf_put(j->out, piece, n + 4);
     j->after_key = true;
 }
 
@@ -91,36 +113,38 @@ void json_text(struct json *j, const char *text)
 
 void json_u64(struct json *j, uint64_t v)
 {
+    char text[DIGITS_MAX];
+
     separate(j);
-    buf_printf(j->out, "%" PRIu64, v);
+    buf_put(j->out, text, digits_u64(v, text));
 }
 
 void json_i64(struct json *j, int64_t v)
 {
-    separate(j);
-    buf_printf(j->out, "%" PRId64, v);
-}
+    char text[DIGITS_MAX];
 
-void json_format_real(double v, char out[JSON_REAL_MAX])
-{
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(out, JSON_REAL_MAX, "%.*g", digits, v);
-        if (strtod(out, NULL) == v)
-            return;
-    }
+    separate(j);
+    buf_put(j->out, text, digits_i64(v, text));
 }
 
 void json_real(struct json *j, double v)
 {
-    char text[JSON_REAL_MAX];
+    char text[DIGITS_MAX];
 
     if (!isfinite(v)) {
         json_null(j);
         return;
     }
     separate(j);
-    json_format_real(v, text);
-    buf_puts(j->out, text);
+    buf_put(j->out, text, digits_real(v, text));
+}
+
+void json_ms(struct json *j, int64_t ms)
+{
+    char text[DIGITS_MAX];
+
+    separate(j);
+    buf_put(j->out, text, digits_ms(ms, text));
 }
 
 void json_bool(struct json *j, bool v)

@@ -18,6 +18,7 @@ void json_init(struct json *j, struct buf *out);
 /* bracket: '{' or '['; the same for the end. */
 void json_begin(struct json *j, char bracket);
 void json_end(struct json *j, char bracket);
+/* A key of ours: short, plain ASCII. */
 void json_key(struct json *j, const char *key);
 /* Bytes that are not UTF-8 become U+FFFD. */
 void json_text(struct json *j, const char *text);
@@ -25,11 +26,9 @@ void json_u64(struct json *j, uint64_t v);
 void json_i64(struct json *j, int64_t v);
 /* The shortest that reads back; NaN and infinities are null. */
 void json_real(struct json *j, double v);
+/* Milliseconds as seconds with three decimals. */
+void json_ms(struct json *j, int64_t ms);
 void json_bool(struct json *j, bool v);
 void json_null(struct json *j);
-
-enum { JSON_REAL_MAX = 32 };
-/* Shortest decimal that reads back to v (finite). */
-void json_format_real(double v, char out[JSON_REAL_MAX]);
 
 #endif

@@ -58,8 +58,8 @@ static enum ebm_status check(struct call *c, struct validation *v, struct ebm_er
         return ebm_fail(err, EBM_ENOMEM, "out of memory");
     enum ebm_status rc = spec_file_read(c->args.word[0], &v->file, err);
     if (rc == EBM_OK)
-        rc = spec_parse(buf_text(&v->file.text), v->file.text.size, sets, n, &v->spec,
-                        &v->problems, err);
+        rc = spec_parse(buf_text(&v->file.text), v->file.text.size, sets, n, &v->spec, &v->problems,
+                        err);
     free(sets);
     if (rc == EBM_OK && !spec_resolve_paths(&v->spec, v->file.folder))
         rc = ebm_fail(err, EBM_EINVAL, "%s: the path of its data set is too long", v->file.name);

@@ -114,15 +114,19 @@ enum ebm_status reach_start(const struct home *home, struct ebm_error *err)
 
     if (rc == EBM_OK)
         rc = run_background(program, said, sizeof said, &status, err);
-    if (rc != EBM_OK)
-        return ebm_fail(err, EBM_EUNREACHABLE, "cannot start ebmd: %.400s", err ? err->text : "");
+    if (rc != EBM_OK) {
+        ebm_prefix(err, "cannot start ebmd");
+        err->code = EBM_EUNREACHABLE;
+        return EBM_EUNREACHABLE;
+    }
     /* Two first users at once: the one that came second finds it running. */
     if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || reach_listens(home))
         return EBM_OK;
-    const char *text = strncmp(said, "ebmd: ", 6) == 0 ? said + 6 : said;
+    if (said[0] == '\0')
+        return ebm_fail(err, EBM_EUNREACHABLE, "cannot start ebmd of %.300s: it did not say why",
+                        reach_home_name(home, name, sizeof name));
     return ebm_fail(err, EBM_EUNREACHABLE, "cannot start ebmd: %s",
-                    text[0] != '\0' ? text
-                                    : reach_home_name(home, name, sizeof name));
+                    strncmp(said, "ebmd: ", 6) == 0 ? said + 6 : said);
 }
 
 enum ebm_status reach_daemon(const struct home *home, struct ebm_error *err)

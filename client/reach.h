@@ -13,8 +13,8 @@ bool reach_listens(const struct home *home);
 /* The pid in ebmd's lock file, when that is a live ebmd; else 0. */
 pid_t reach_pid(const struct home *home);
 
-/* Runs `ebmd --background` and waits until it serves. `said` gets the home's
- * name for people ("~/..."). EBM_EUNREACHABLE with what ebmd said. */
+/* Runs `ebmd --background` and waits until it serves. EBM_EUNREACHABLE with
+ * what ebmd said; err is not NULL. */
 enum ebm_status reach_start(const struct home *home, struct ebm_error *err);
 
 /* Sees to it that a daemon is there: starts one, with one line on stderr,

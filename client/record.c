@@ -1,13 +1,13 @@
 #include "record.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #include "csv.h"
+#include "digits.h"
 #include "utf8.h"
 
-enum { FLUSH_BYTES = 1 << 16 };
+enum { FLUSH_BYTES = 1 << 16, STRETCH = 5000 /* rows of a table */ };
 
 bool format_from_name(const char *name, enum format *out)
 {
@@ -97,7 +97,7 @@ static void json_value(struct json *j, struct value v)
         json_real(j, v.real);
         break;
     case VALUE_TIME:
-        json_real(j, (double)v.i64 / 1000);
+        json_ms(j, v.i64);
         break;
     case VALUE_BOOL:
         json_bool(j, v.truth);
@@ -112,18 +112,18 @@ static const char *value_format(struct value v, char out[HUMAN_MAX])
     case VALUE_TEXT:
         return v.text;
     case VALUE_U64:
-        snprintf(out, HUMAN_MAX, "%" PRIu64, v.u64);
+        digits_u64(v.u64, out);
         return out;
     case VALUE_I64:
-        snprintf(out, HUMAN_MAX, "%" PRId64, v.i64);
+        digits_i64(v.i64, out);
         return out;
     case VALUE_REAL:
         if (!isfinite(v.real))
             return isnan(v.real) ? "nan" : v.real > 0 ? "inf" : "-inf";
-        json_format_real(v.real, out);
+        digits_real(v.real, out);
         return out;
     case VALUE_TIME:
-        snprintf(out, HUMAN_MAX, "%" PRId64 ".%03d", v.i64 / 1000, (int)(v.i64 % 1000));
+        digits_ms(v.i64, out);
         return out;
     case VALUE_BOOL:
         return v.truth ? "true" : "false";
@@ -224,6 +224,15 @@ void record_begin(struct record_writer *w, const struct column *columns, size_t 
         begin_table(w);
 }
 
+/* A long table leaves in stretches: memory for the whole of it would be out of
+ * proportion. */
+static void print_stretch(struct record_writer *w)
+{
+    if (!table_print(w->table, w->term, &w->text))
+        w->failed = true;
+    flush(w);
+}
+
 void record_row(struct record_writer *w, const void *row)
 {
     if (w->format == FORMAT_JSON)
@@ -232,24 +241,31 @@ void record_row(struct record_writer *w, const void *row)
         csv_line(w, row);
     else if (w->table != NULL)
         table_row(w, row);
+    if (w->table != NULL && table_rows(w->table) >= STRETCH)
+        print_stretch(w);
     if (w->text.size > FLUSH_BYTES)
         flush(w);
 }
 
 bool record_end(struct record_writer *w)
 {
-    bool ok = true;
+    bool ok = !w->failed;
 
     if (w->format == FORMAT_JSON)
         json_end(&w->json, ']');
     else if (w->format == FORMAT_TABLE)
-        ok = w->table != NULL && table_print(w->table, w->term, &w->text);
+        ok = ok && w->table != NULL && table_print(w->table, w->term, &w->text);
     ok = ok && buf_ok(&w->text);
     flush(w);
+    record_abandon(w);
+    return ok;
+}
+
+void record_abandon(struct record_writer *w)
+{
     buf_fini(&w->text);
     table_destroy(w->table);
     w->table = NULL;
-    return ok;
 }
 
 bool record_list(const struct column *columns, size_t count, const void *const *rows, size_t n,

@@ -17,7 +17,15 @@ enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 /* False when the word is none of table, json, csv. */
 bool format_from_name(const char *name, enum format *out);
 
-enum value_kind { VALUE_NULL, VALUE_TEXT, VALUE_U64, VALUE_I64, VALUE_REAL, VALUE_TIME, VALUE_BOOL };
+enum value_kind {
+    VALUE_NULL,
+    VALUE_TEXT,
+    VALUE_U64,
+    VALUE_I64,
+    VALUE_REAL,
+    VALUE_TIME,
+    VALUE_BOOL
+};
 
 struct value {
     enum value_kind kind;
@@ -31,8 +39,16 @@ struct value {
 };
 
 /* What stands at an offset in the row; MEMBER_NONE: `get` makes the value. */
-enum member { MEMBER_NONE, MEMBER_TEXT, MEMBER_U64, MEMBER_U32, MEMBER_I32, MEMBER_REAL,
-              MEMBER_TIME, MEMBER_BOOL };
+enum member {
+    MEMBER_NONE,
+    MEMBER_TEXT,
+    MEMBER_U64,
+    MEMBER_U32,
+    MEMBER_I32,
+    MEMBER_REAL,
+    MEMBER_TIME,
+    MEMBER_BOOL
+};
 
 struct column {
     const char *key;   /* in JSON and CSV; NULL: not there */
@@ -56,7 +72,7 @@ struct value value_null(void);
 
 struct value column_value(const struct column *c, const void *row);
 
-/* Rows one by one: JSON and CSV leave at once, a table at the end. */
+/* Rows one by one: JSON and CSV leave at once, a table in long stretches. */
 struct record_writer {
     const struct column *columns; /* borrowed, with term and out */
     size_t count;
@@ -66,6 +82,7 @@ struct record_writer {
     struct buf text;
     struct json json;
     struct table *table;
+    bool failed;
 };
 
 void record_begin(struct record_writer *w, const struct column *columns, size_t count,
@@ -73,6 +90,9 @@ void record_begin(struct record_writer *w, const struct column *columns, size_t 
 void record_row(struct record_writer *w, const void *row);
 /* False when memory ran out. */
 bool record_end(struct record_writer *w);
+/* Instead of record_end, when there will be no more rows than these: what
+ * left already is cut off, so that nobody takes it for the whole. */
+void record_abandon(struct record_writer *w);
 
 /* All of them. rows: pointers to the rows. */
 bool record_list(const struct column *columns, size_t count, const void *const *rows, size_t n,

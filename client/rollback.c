@@ -39,8 +39,8 @@ static int print_plan(const struct call *c, const Ebm__Reply *reply, bool dry_ru
     if (reply->plan == NULL)
         return CODE_OK;
     if (c->format != FORMAT_TABLE)
-        return call_done(record_one(plan_columns, plan_column_count, reply->plan, c->format,
-                                    &c->term, stdout));
+        return call_done(
+            record_one(plan_columns, plan_column_count, reply->plan, c->format, &c->term, stdout));
     buf_init(&text);
     describe(reply->plan, dry_run, &text);
     fputs(buf_text(&text), stdout);

@@ -1,12 +1,14 @@
 #include "session.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "digest/digest.h"
 
-enum { RETRY_MS = 2000, DEADLINE_MS = 10000, KEY_BYTES = 16 };
+enum { RETRY_MS = 2000, DEADLINE_MS = 10000, KEY_BYTES = 16, TOPIC_MAX = 32 };
 
 struct session {
     struct link_context *context;
@@ -85,6 +87,17 @@ enum ebm_status session_take(struct session *s, struct answer *out, struct ebm_e
     }
 }
 
+enum ebm_status session_subscribe(struct session *s, uint64_t job, struct ebm_error *err)
+{
+    char topic[TOPIC_MAX] = "";
+
+    if (s->events == NULL)
+        return EBM_OK;
+    if (job != 0)
+        snprintf(topic, sizeof topic, "job.%" PRIu64, job);
+    return link_subscribe(s->events, topic, err);
+}
+
 bool session_drain_events(struct session *s)
 {
     struct link_message m;
@@ -105,6 +118,11 @@ size_t session_poll_items(struct session *s, struct link_poll items[2])
     if (s->events != NULL)
         items[n++] = (struct link_poll){.socket = s->events, .fd = -1};
     return n;
+}
+
+void session_set_deadline(struct session *s, int deadline_ms)
+{
+    s->deadline_ms = deadline_ms;
 }
 
 static bool is_change(const Ebm__Request *r)
@@ -168,7 +186,7 @@ static enum ebm_status send_until(struct session *s, Ebm__Request *request, stru
             rc = wait_reply(s, request->id, until, out, err);
     }
     if (rc == EBM_ETIMEOUT)
-        return ebm_fail(err, EBM_EUNREACHABLE, "no answer within %d s", s->deadline_ms / 1000);
+        return ebm_fail(err, EBM_EUNREACHABLE, "no answer within %d ms", s->deadline_ms);
     return rc;
 }
 

@@ -40,11 +40,17 @@ void answer_fini(struct answer *a);
 enum ebm_status session_call(struct session *s, Ebm__Request *request, struct answer *out,
                              struct ebm_error *err);
 
+/* A call that waits no longer than this, from now on. */
+void session_set_deadline(struct session *s, int deadline_ms);
+
 /* For a loop of the caller's own: sends, sets request->id, does not wait. */
 enum ebm_status session_post(struct session *s, Ebm__Request *request, struct ebm_error *err);
 /* The next reply, whatever its status; EBM_ETIMEOUT when none is there. A
  * message that is none is dropped. */
 enum ebm_status session_take(struct session *s, struct answer *out, struct ebm_error *err);
+/* Events of this job (0: of all) wake session_poll_items from now on; the
+ * numbers of some other jobs may come along, since topics are prefixes. */
+enum ebm_status session_subscribe(struct session *s, uint64_t job, struct ebm_error *err);
 /* Drops all events that came; true when there was one. */
 bool session_drain_events(struct session *s);
 /* What to wait for: fills 1 or 2 items. */

@@ -50,7 +50,9 @@ enum ebm_status spec_file_read(const char *name, struct spec_file *out, struct e
                         : fsio_read(name, SPEC_TEXT_MAX, &out->text, err);
     /* A spec that is not there is a mistake of the command line, not a job
      * that was not found. */
-    return rc == EBM_OK ? rc : ebm_fail(err, EBM_EINVAL, "%s", err->text);
+    if (rc != EBM_OK)
+        err->code = rc = EBM_EINVAL;
+    return rc;
 }
 
 void spec_file_fini(struct spec_file *f)

@@ -12,7 +12,7 @@ struct spec_file {
     char folder[HOME_PATH_MAX]; /* absolute: relative data paths are under it */
 };
 
-/* EBM_EINVAL when it cannot be read. spec_file_fini in every case. */
+/* EBM_EINVAL when it cannot be read; err is not NULL. spec_file_fini in every case. */
 enum ebm_status spec_file_read(const char *name, struct spec_file *out, struct ebm_error *err);
 void spec_file_fini(struct spec_file *f);
 

@@ -25,8 +25,7 @@ static enum ebm_status take_options(struct call *c, struct submission *s, struct
     s->sets = args_values(&c->args, "set", &s->n_sets);
     if (s->sets == NULL)
         return ebm_fail(err, EBM_ENOMEM, "out of memory");
-    enum ebm_status rc =
-        args_whole(&c->args, "priority", -1000000, 1000000, 0, &s->priority, err);
+    enum ebm_status rc = args_whole(&c->args, "priority", -1000000, 1000000, 0, &s->priority, err);
     if (rc == EBM_OK)
         rc = args_whole(&c->args, "after", 1, INT64_MAX, 0, &s->after, err);
     return rc;
@@ -70,7 +69,8 @@ static int tell_submitted(struct call *c, const struct submission *s, const Ebm_
     char text[160];
 
     if (args_has(&c->args, "dry-run")) {
-        printf("%s is sound; nothing submitted (dry run)\n", s->file.name);
+        snprintf(text, sizeof text, "%.100s is sound; nothing submitted (dry run)", s->file.name);
+        call_print_job(c, 0, text);
         return CODE_OK;
     }
     bool follow = args_has(&c->args, "follow");

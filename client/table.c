@@ -8,7 +8,7 @@
 enum { GAP = 2, NARROWEST = 6 /* columns that a cut column keeps */ };
 
 struct cell {
-    size_t offset; /* in `texts` */
+    size_t offset, width; /* in `texts`; in columns */
     enum style style;
 };
 
@@ -21,6 +21,7 @@ struct table {
     } column[TABLE_COLUMNS_MAX];
     struct buf texts, cells;
     size_t count;
+    bool titled;
 };
 
 struct table *table_create(size_t columns)
@@ -50,29 +51,43 @@ void table_column(struct table *t, size_t column, const char *title, enum table_
 
 void table_cell(struct table *t, const char *text, enum style style)
 {
-    struct cell c = {t->texts.size, style};
-    size_t width = utf8_width(text), column = t->count++ % t->columns;
+    struct cell c = {t->texts.size, utf8_width(text), style};
+    size_t column = t->count++ % t->columns;
 
     buf_put(&t->texts, text, strlen(text) + 1);
     buf_put(&t->cells, &c, sizeof c);
-    if (width > t->column[column].width)
-        t->column[column].width = width;
+    if (c.width > t->column[column].width)
+        t->column[column].width = c.width;
 }
 
-/* Takes columns from the widest left-aligned column until all fit. */
-static void squeeze(struct table *t, size_t available)
+size_t table_rows(const struct table *t)
 {
-    for (;;) {
-        size_t total = 0, widest = t->columns;
-        for (size_t i = 0; i < t->columns; i++) {
-            total += t->column[i].width + (i > 0 ? GAP : 0);
-            if (t->column[i].align == TABLE_LEFT && t->column[i].width > NARROWEST &&
-                (widest == t->columns || t->column[i].width > t->column[widest].width))
-                widest = i;
-        }
-        if (total <= available || widest == t->columns)
+    return t->count / t->columns;
+}
+
+/* Cuts the widest left-aligned columns to one width, so that all columns fit
+ * or that width is the narrowest. */
+static void squeeze(struct table *t, size_t available, size_t width[TABLE_COLUMNS_MAX])
+{
+    size_t total = 0, widest = 0;
+
+    for (size_t i = 0; i < t->columns; i++) {
+        width[i] = t->column[i].width;
+        total += width[i] + (i > 0 ? GAP : 0);
+        if (t->column[i].align == TABLE_LEFT && width[i] > widest)
+            widest = width[i];
+    }
+    /* More than the terminal is wide is never kept: no need to count it down. */
+    for (size_t cut = widest < available ? widest : available; total > available; cut--) {
+        for (size_t i = 0; i < t->columns; i++)
+            if (t->column[i].align == TABLE_LEFT && width[i] > cut && total > available) {
+                size_t less =
+                    width[i] - cut < total - available ? width[i] - cut : total - available;
+                width[i] -= less;
+                total -= less;
+            }
+        if (cut <= NARROWEST)
             return;
-        t->column[widest].width--;
     }
 }
 
@@ -86,61 +101,86 @@ struct line {
 
 static void put_blanks(struct line *l)
 {
+    static const char blanks[] = "                                ";
     size_t n = l->blanks < l->left ? l->blanks : l->left;
 
-    buf_printf(l->out, "%*s", (int)n, "");
     l->left -= n;
     l->blanks = 0;
+    for (size_t piece; n > 0; n -= piece) {
+        piece = n < sizeof blanks - 1 ? n : sizeof blanks - 1;
+        buf_put(l->out, blanks, piece);
+    }
 }
 
-static void put_cell(struct line *l, const char *text, size_t width, enum table_align align,
-                     enum style style)
+static void put_text(struct line *l, const char *text, size_t shown, enum style style)
 {
-    size_t natural = utf8_width(text);
+    bool coloured = l->term->colour && style != STYLE_NONE;
+
+    put_blanks(l);
+    if (coloured)
+        buf_puts(l->out, term_style(style));
+    shown = shown < l->left ? shown : l->left;
+    l->left -= utf8_put(l->out, text, shown, term_ellipsis(l->term));
+    if (coloured)
+        buf_puts(l->out, term_plain);
+}
+
+static void put_cell(struct line *l, const char *text, size_t natural, size_t width,
+                     enum table_align align, enum style style)
+{
     size_t shown = natural < width ? natural : width;
 
     if (align == TABLE_RIGHT)
         l->blanks += width - shown;
-    if (shown > 0) {
-        bool coloured = l->term->colour && style != STYLE_NONE;
-        put_blanks(l);
-        if (coloured)
-            buf_puts(l->out, term_style(style));
-        shown = shown < l->left ? shown : l->left;
-        l->left -= utf8_put(l->out, text, shown, term_ellipsis(l->term));
-        if (coloured)
-            buf_puts(l->out, term_plain);
-    }
+    if (shown > 0)
+        put_text(l, text, shown, style);
     if (align == TABLE_LEFT)
         l->blanks += width - shown;
     l->blanks += GAP;
 }
 
-static void print_row(const struct table *t, const struct term *term, const struct cell *cells,
-                      struct buf *out)
+static void print_titles(const struct table *t, const size_t *width, struct line *l)
+{
+    for (size_t i = 0; i < t->columns; i++)
+        put_cell(l, t->column[i].title, utf8_width(t->column[i].title), width[i],
+                 t->column[i].align, STYLE_BOLD);
+}
+
+static void print_cells(const struct table *t, const size_t *width, const struct cell *cells,
+                        struct line *l)
+{
+    for (size_t i = 0; i < t->columns; i++)
+        put_cell(l, (const char *)t->texts.data + cells[i].offset, cells[i].width, width[i],
+                 t->column[i].align, cells[i].style);
+}
+
+static void print_row(const struct table *t, const struct term *term, const size_t *width,
+                      const struct cell *cells, struct buf *out)
 {
     struct line l = {out, term, 0, term->width > 0 ? term->width : SIZE_MAX};
 
-    for (size_t i = 0; i < t->columns; i++) {
-        const char *text = cells == NULL
-                               ? t->column[i].title
-                               : (const char *)t->texts.data + cells[i].offset;
-        enum style style = cells == NULL ? STYLE_BOLD : cells[i].style;
-        put_cell(&l, text, t->column[i].width, t->column[i].align, style);
-    }
+    if (cells == NULL)
+        print_titles(t, width, &l);
+    else
+        print_cells(t, width, cells, &l);
     buf_puts(out, "\n");
 }
 
 bool table_print(struct table *t, const struct term *term, struct buf *out)
 {
     const struct cell *cells = (const struct cell *)(const void *)t->cells.data;
+    size_t width[TABLE_COLUMNS_MAX];
 
     if (t->texts.failed || t->cells.failed)
         return false;
-    if (term->width > 0)
-        squeeze(t, term->width);
-    print_row(t, term, NULL, out);
+    squeeze(t, term->width > 0 ? term->width : SIZE_MAX, width);
+    if (!t->titled)
+        print_row(t, term, width, NULL, out);
+    t->titled = true;
     for (size_t i = 0; i + t->columns <= t->count; i += t->columns)
-        print_row(t, term, cells + i, out);
+        print_row(t, term, width, cells + i, out);
+    buf_clear(&t->texts);
+    buf_clear(&t->cells);
+    t->count = 0;
     return buf_ok(out);
 }

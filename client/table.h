@@ -1,4 +1,5 @@
-/* Columns that align: cells are collected, then printed. */
+/* Columns that align: cells are collected, then printed. A long table may be
+ * printed in stretches: a column may be wider in a later one. */
 #ifndef EBM_CLIENT_TABLE_H
 #define EBM_CLIENT_TABLE_H
 
@@ -22,7 +23,10 @@ void table_column(struct table *t, size_t column, const char *title, enum table_
 /* The next cell, row by row; copies the text. */
 void table_cell(struct table *t, const char *text, enum style style);
 
-/* Two blanks between columns, none at the end of a line. Where the terminal
+size_t table_rows(const struct table *t); /* that were not printed yet */
+
+/* Prints the titles, the first time, and the rows that were not printed yet.
+ * Two blanks between columns, none at the end of a line. Where the terminal
  * is too narrow, the widest left-aligned columns are cut. A table without
  * rows prints its titles only. False when memory ran out. */
 bool table_print(struct table *t, const struct term *term, struct buf *out);

@@ -38,9 +38,9 @@ void term_look(int fd, struct term *out)
 const char *term_style(enum style s)
 {
     static const char *const code[STYLE_COUNT] = {
-        [STYLE_NONE] = "",          [STYLE_BOLD] = "\033[1m",     [STYLE_DIM] = "\033[2m",
-        [STYLE_GREEN] = "\033[32m", [STYLE_YELLOW] = "\033[33m",  [STYLE_RED] = "\033[31m",
-        [STYLE_CYAN] = "\033[36m",  [STYLE_BLUE] = "\033[34m",    [STYLE_MAGENTA] = "\033[35m",
+        [STYLE_NONE] = "",           [STYLE_BOLD] = "\033[1m",    [STYLE_DIM] = "\033[2m",
+        [STYLE_GREEN] = "\033[32m",  [STYLE_YELLOW] = "\033[33m", [STYLE_RED] = "\033[31m",
+        [STYLE_CYAN] = "\033[36m",   [STYLE_BLUE] = "\033[34m",   [STYLE_MAGENTA] = "\033[35m",
         [STYLE_REVERSE] = "\033[7m",
     };
     return code[s];
@@ -74,8 +74,8 @@ enum style term_style_of_state(const char *state)
 enum style term_style_of_health(const char *health)
 {
     static const struct word_style rows[] = {
-        {"ok", STYLE_GREEN},       {"healthy", STYLE_GREEN}, {"suspect", STYLE_YELLOW},
-        {"bad", STYLE_RED},        {"poisoned", STYLE_RED},  {"probation", STYLE_NONE},
+        {"ok", STYLE_GREEN}, {"healthy", STYLE_GREEN}, {"suspect", STYLE_YELLOW},
+        {"bad", STYLE_RED},  {"poisoned", STYLE_RED},  {"probation", STYLE_NONE},
         {NULL, STYLE_NONE},
     };
     return look_up(rows, health);

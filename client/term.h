@@ -20,9 +20,9 @@ enum style {
 };
 
 struct term {
-    bool tty;     /* a terminal that understands escape sequences */
-    bool colour;  /* a tty, and not NO_COLOR */
-    bool unicode; /* the locale is UTF-8 and the terminal draws it */
+    bool tty;             /* a terminal that understands escape sequences */
+    bool colour;          /* a tty, and not NO_COLOR */
+    bool unicode;         /* the locale is UTF-8 and the terminal draws it */
     size_t width, height; /* 0 where it is no terminal: nothing is cut */
 };
 

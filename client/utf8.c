@@ -36,7 +36,7 @@ struct range {
 
 static const struct range zero_ranges[] = {
     {0x300, 0x36f},   {0x483, 0x489},   {0x591, 0x5bd},   {0x200b, 0x200f},
-    {0x202a, 0x202e}, {0x2060, 0x2064}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f},
+    {0x2060, 0x2064}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f},
 };
 static const struct range wide_ranges[] = {
     {0x1100, 0x115f},   {0x2e80, 0xa4cf},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},
@@ -72,17 +72,28 @@ static size_t columns_shown(uint32_t c)
     return is_unsafe(c) ? 1 : (size_t)utf8_columns(c);
 }
 
+/* Most texts are nothing else. */
+static size_t plain_size(const char *text)
+{
+    size_t n = 0;
+
+    while (text[n] >= 0x20 && text[n] < 0x7f)
+        n++;
+    return n;
+}
+
 size_t utf8_width(const char *text)
 {
-    size_t width = 0;
+    size_t width = plain_size(text);
     uint32_t c;
 
+    text += width;
     while ((c = utf8_next(&text)) != 0)
         width += columns_shown(c);
     return width;
 }
 
-size_t utf8_put(struct buf *out, const char *text, size_t width, const char *ellipsis)
+static size_t put_checked(struct buf *out, const char *text, size_t width, const char *ellipsis)
 {
     size_t full = utf8_width(text), mark = utf8_width(ellipsis), used = 0;
     size_t room = full <= width ? width : width > mark ? width - mark : 0;
@@ -103,4 +114,15 @@ size_t utf8_put(struct buf *out, const char *text, size_t width, const char *ell
         used += mark;
     }
     return used;
+}
+
+size_t utf8_put(struct buf *out, const char *text, size_t width, const char *ellipsis)
+{
+    size_t full = plain_size(text);
+
+    if (text[full] == '\0' && full <= width) {
+        buf_put(out, text, full);
+        return full;
+    }
+    return put_checked(out, text, width, ellipsis);
 }

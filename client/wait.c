@@ -8,7 +8,12 @@
 #include "base/clock.h"
 #include "commands.h"
 
-enum { POLL_MS = 200, AWAY_MS = 60000 };
+enum {
+    POLL_MS = 500,
+    AWAY_MS = 60000,
+    ANSWER_LEAST_MS = 1000, /* for an answer, however short the time that is left */
+    ANSWER_MOST_MS = 10000
+};
 
 struct waiting {
     int64_t deadline_ms; /* monotonic; INT64_MAX: none */
@@ -39,13 +44,28 @@ static void tell_end(const Ebm__Job *j)
     fflush(stdout);
 }
 
+static int64_t left_ms(const struct waiting *w)
+{
+    return w->deadline_ms == INT64_MAX ? INT64_MAX : w->deadline_ms - clock_mono_ms();
+}
+
+/* An ebmd that is away does not make the wait longer than was asked for. */
+static void limit_answer(struct call *c, const struct waiting *w)
+{
+    int64_t left = left_ms(w);
+
+    left = left < ANSWER_MOST_MS ? left : ANSWER_MOST_MS;
+    session_set_deadline(c->session, left > ANSWER_LEAST_MS ? (int)left : ANSWER_LEAST_MS);
+}
+
 /* EBM_ETIMEOUT: not final yet. *code is set when it is. */
 static enum ebm_status look(struct call *c, struct waiting *w, size_t i, int *code,
                             struct ebm_error *err)
 {
     struct answer a;
-    enum ebm_status rc = call_show(c, args_job(&c->args, i), &a, err);
 
+    limit_answer(c, w);
+    enum ebm_status rc = call_show(c, args_job(&c->args, i), &a, err);
     if (rc == EBM_OK) {
         const Ebm__Job *j = a.reply->jobs[0];
         enum job_state state = job_state_from_name(j->state);
@@ -71,7 +91,7 @@ static enum ebm_status look(struct call *c, struct waiting *w, size_t i, int *co
 static void sleep_a_little(struct call *c, const struct waiting *w)
 {
     struct link_poll items[2];
-    int64_t left = w->deadline_ms - clock_mono_ms();
+    int64_t left = left_ms(w);
 
     if (left <= 0)
         return;
@@ -80,13 +100,26 @@ static void sleep_a_little(struct call *c, const struct waiting *w)
     session_drain_events(c->session);
 }
 
+/* To the events of the jobs, so that an end is seen at once. */
+static enum ebm_status listen(struct call *c, struct ebm_error *err)
+{
+    enum ebm_status rc = call_connect(c, err);
+
+    for (size_t i = 0; rc == EBM_OK && i < c->args.words; i++)
+        rc = session_subscribe(c->session, args_job(&c->args, i), err);
+    return rc;
+}
+
 static int wait_all(struct call *c, struct waiting *w)
 {
     struct ebm_error err;
     int code = CODE_OK;
+    enum ebm_status rc = listen(c, &err);
 
+    if (rc != EBM_OK)
+        return call_fail(&err);
     for (size_t i = 0; i < c->args.words;) {
-        enum ebm_status rc = look(c, w, i, &code, &err);
+        rc = look(c, w, i, &code, &err);
         if (rc == EBM_OK) {
             i++;
             continue;

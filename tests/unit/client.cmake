@@ -1,0 +1,25 @@
+# ebmctl against a scripted ebmd, and on a terminal of the test's own.
+add_library(ebm-fake-ebmd STATIC ${CMAKE_CURRENT_LIST_DIR}/fake_ebmd.c
+                                 ${CMAKE_CURRENT_LIST_DIR}/fake_ebmd_answers.c)
+target_include_directories(ebm-fake-ebmd PUBLIC ${CMAKE_CURRENT_LIST_DIR})
+target_link_libraries(ebm-fake-ebmd PUBLIC ebm-client Threads::Threads)
+
+add_library(ebm-tty-stage STATIC ${CMAKE_CURRENT_LIST_DIR}/tty_stage.c)
+target_include_directories(ebm-tty-stage PUBLIC ${CMAKE_CURRENT_LIST_DIR})
+target_link_libraries(ebm-tty-stage PUBLIC ebm-proto PkgConfig::CMOCKA util)
+
+ebm_unit_test(test_client_args ebm-client)
+ebm_unit_test(test_client_text ebm-client)
+ebm_unit_test(test_client_session ebm-fake-ebmd)
+ebm_unit_test(test_client_commands ebm-fake-ebmd)
+ebm_unit_test(test_client_man ebm-client)
+get_filename_component(EBM_SOURCE_ROOT ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
+target_compile_definitions(test_client_man PRIVATE EBM_SOURCE_ROOT="${EBM_SOURCE_ROOT}")
+ebm_unit_test(test_chart ebm-client)
+ebm_unit_test(test_watch_parts ebm-client)
+ebm_unit_test(test_watch_view ebm-client)
+ebm_unit_test(test_watch_plain ebm-client)
+ebm_unit_test(test_watch_data ebm-fake-ebmd)
+ebm_unit_test(test_watch_tty ebm-tty-stage ebm-fake-ebmd)
+target_compile_definitions(test_watch_tty PRIVATE EBMCTL="$<TARGET_FILE:ebmctl>")
+add_dependencies(test_watch_tty ebmctl)
