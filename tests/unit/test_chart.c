@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "chart.h"
+#include "watch/chart.h"
 #include "utf8.h"
 
 static const struct term ascii = {.tty = true};

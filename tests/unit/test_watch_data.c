@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "fake_ebmd.h"
-#include "watch_data.h"
+#include "watch/watch_data.h"
 
 enum { PATIENCE_MS = 20000, STEP_MS = 5 };
 

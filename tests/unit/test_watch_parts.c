@@ -11,14 +11,14 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "fit.h"
-#include "frame.h"
-#include "grid.h"
-#include "keys.h"
-#include "pieces.h"
 #include "utf8.h"
-#include "watch_exit.h"
-#include "watch_rows.h"
+#include "watch/fit.h"
+#include "watch/frame.h"
+#include "watch/grid.h"
+#include "watch/keys.h"
+#include "watch/pieces.h"
+#include "watch/watch_exit.h"
+#include "watch/watch_rows.h"
 
 static const struct term colour = {.tty = true, .colour = true, .unicode = true};
 static const struct term ascii = {.tty = true};

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "watch_plain.h"
+#include "watch/watch_plain.h"
 
 static const int64_t now_ms = 1700000100000;
 

@@ -12,8 +12,8 @@
 #include <math.h>
 
 #include "utf8.h"
-#include "watch_panel.h"
-#include "watch_view.h"
+#include "watch/watch_panel.h"
+#include "watch/watch_view.h"
 
 static const struct term colour = {.tty = true, .colour = true, .unicode = true};
 static const struct term ascii = {.tty = true};
