@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "columns.h"
 #include "commands.h"
+#include "home/lock.h"
 #include "suggest.h"
 
 enum { STOP_MS = 10000, POLL_MS = 20 };
@@ -39,7 +40,7 @@ int command_status(struct call *c)
  * asking it. */
 static bool is_up(const struct home *home)
 {
-    return reach_listens(home) || reach_pid(home) != 0;
+    return reach_listens(home) || lock_holder(home) != 0;
 }
 
 static int fail_down(const struct call *c)

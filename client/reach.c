@@ -10,13 +10,15 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/fsio.h"
+#include "base/clock.h"
+#include "home/lock.h"
 
 extern char **environ;
 
-enum { SAID_MAX = 400, SMALL_FILE = 4096 };
+enum { SAID_MAX = 400, POLL_MS = 20, COMES_UP_MS = 3000 };
 
 bool reach_listens(const struct home *home)
 {
@@ -32,32 +34,6 @@ bool reach_listens(const struct home *home)
     bool ok = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
     close(fd);
     return ok;
-}
-
-/* First word of a small file; "" when it cannot be read. */
-static void read_word(const char *path, char *out, size_t size)
-{
-    FILE *f = fopen(path, "re");
-
-    if (f == NULL || fgets(out, (int)size, f) == NULL)
-        out[0] = '\0';
-    out[strcspn(out, " \n")] = '\0';
-    if (f != NULL)
-        fclose(f);
-}
-
-pid_t reach_pid(const struct home *home)
-{
-    char path[HOME_PATH_MAX + 32], word[64], comm[64];
-
-    snprintf(path, sizeof path, "%s/ebmd.lock", home->state);
-    read_word(path, word, sizeof word);
-    long pid = strtol(word, NULL, 10);
-    if (pid <= 0)
-        return 0;
-    snprintf(path, sizeof path, "/proc/%ld/comm", pid);
-    read_word(path, comm, sizeof comm);
-    return strcmp(comm, "ebmd") == 0 ? (pid_t)pid : 0;
 }
 
 const char *reach_home_name(const struct home *home, char *out, size_t size)
@@ -129,13 +105,27 @@ enum ebm_status reach_start(const struct home *home, struct ebm_error *err)
                     strncmp(said, "ebmd: ", 6) == 0 ? said + 6 : said);
 }
 
+/* Somebody holds the home, but does not listen: it is starting, or makes its
+ * lost socket file anew within a second, or was killed a moment ago. */
+static bool comes_up(const struct home *home)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+    int64_t deadline = clock_mono_ms() + COMES_UP_MS;
+
+    while (lock_holder(home) != 0) {
+        if (reach_listens(home) || clock_mono_ms() >= deadline)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
 enum ebm_status reach_daemon(const struct home *home, struct ebm_error *err)
 {
     char name[HOME_PATH_MAX];
     const char *no = getenv("EBM_NO_AUTOSTART");
 
-    /* An ebmd whose socket file is gone makes it anew within a second. */
-    if (reach_listens(home) || reach_pid(home) != 0)
+    if (reach_listens(home) || comes_up(home))
         return EBM_OK;
     reach_home_name(home, name, sizeof name);
     if (no != NULL && no[0] != '\0')

@@ -3,15 +3,13 @@
 #define EBM_CLIENT_REACH_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <stddef.h>
 
 #include "base/err.h"
 #include "home/home.h"
 
 /* Someone listens on the control socket. */
 bool reach_listens(const struct home *home);
-/* The pid in ebmd's lock file, when that is a live ebmd; else 0. */
-pid_t reach_pid(const struct home *home);
 
 /* Runs `ebmd --background` and waits until it serves. EBM_EUNREACHABLE with
  * what ebmd said; err is not NULL. */
