@@ -5,12 +5,12 @@
 #
 #   BUILD_DIR     where to build (build/demo)
 #   EBM_HOME      ebmd's state; by default the folders of the user
-#   DEMO_STEPS    training steps (1200)
+#   DEMO_STEPS    training steps (1600)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${BUILD_DIR:-build/demo}
-steps=${DEMO_STEPS:-1200}
-back=$((steps / 2 / 200 * 200)) # a checkpoint is written every 200 steps
+steps=${DEMO_STEPS:-1600}
+back=$((steps * 3 / 4 / 200 * 200)) # a checkpoint is written every 200 steps
 [ "$back" -gt 0 ] || { echo "demo: DEMO_STEPS must be at least 400" >&2; exit 2; }
 began=$SECONDS
 say() { printf '\n== %3ds  %s\n' $((SECONDS - began)) "$*"; }
@@ -25,16 +25,16 @@ PATH="$PWD/$build/bin:$PATH"
 samples=$PWD/$build/samples.png
 
 say "submit: 60,000 pictures of garments, a net of 77 thousand parameters, two ranks"
-ebmctl submit deploy/specs/fashion.yaml --set "train.steps=$steps" -o json >"$build/job.json"
+ebmctl submit deploy/specs/fashion-quick.yaml --set "train.steps=$steps" -o json >"$build/job.json"
 job=$(sed -n 's/.*"job": *\([0-9]*\).*/\1/p' "$build/job.json")
 echo "job $job"
 
-say "train: $steps steps of 60 Langevin steps each"
+say "train: $steps steps of 40 Langevin steps each"
 ebmctl watch "$job"
 ebmctl checkpoints "$job"
 
-say "roll back to step $back, and go on with half the learning rate"
-ebmctl rollback "$job" --to "$back" --set optimizer.lr=5e-5
+say "roll back to step $back, and go on with a smaller learning rate"
+ebmctl rollback "$job" --to "$back" --set optimizer.lr=3e-4
 ebmctl watch "$job"
 ebmctl history "$job"
 
