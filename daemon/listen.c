@@ -12,16 +12,32 @@ static bool is_there(const char *endpoint)
     return stat(endpoint + strlen("ipc://"), &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+/* The umask leaves a socket's file executable, which means nothing for one. */
+static void make_private(const char *endpoint)
+{
+    chmod(endpoint + strlen("ipc://"), 0600);
+}
+
+static enum ebm_status open_one(struct daemon *d, enum link_kind kind, const char *endpoint,
+                                struct link_socket **out, struct ebm_error *err)
+{
+    enum ebm_status rc = link_open(d->links, kind, true, endpoint, out, err);
+
+    if (rc == EBM_OK)
+        make_private(endpoint);
+    return rc;
+}
+
 enum ebm_status listen_open(struct daemon *d, struct ebm_error *err)
 {
     enum ebm_status rc = link_context_create(&d->links, err);
 
     if (rc == EBM_OK)
-        rc = link_open(d->links, LINK_ROUTER, true, d->home.control, &d->control, err);
+        rc = open_one(d, LINK_ROUTER, d->home.control, &d->control, err);
     if (rc == EBM_OK)
-        rc = link_open(d->links, LINK_ROUTER, true, d->home.worker, &d->worker, err);
+        rc = open_one(d, LINK_ROUTER, d->home.worker, &d->worker, err);
     if (rc == EBM_OK)
-        rc = link_open(d->links, LINK_PUB, true, d->home.events, &d->events, err);
+        rc = open_one(d, LINK_PUB, d->home.events, &d->events, err);
     return rc;
 }
 
@@ -41,10 +57,12 @@ static void mend_one(struct link_socket *s, const char *endpoint)
 
     if (is_there(endpoint))
         return;
-    if (link_rebind(s, &err) == EBM_OK)
+    if (link_rebind(s, &err) == EBM_OK) {
+        make_private(endpoint);
         log_warn("socket", "endpoint=%s reason=\"its file was gone; made again\"", endpoint);
-    else
+    } else {
         log_error("socket", "endpoint=%s error=\"%s\"", endpoint, err.text);
+    }
 }
 
 void listen_mend(struct daemon *d)

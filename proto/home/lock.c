@@ -5,7 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+
+/* A killed ebmd has its lock until the last of its threads has ended, some
+ * milliseconds after it can no longer be seen. */
+enum { HELD_MS = 300, AGAIN_MS = 10 };
 
 static int open_lock(const struct home *home, int flags, char *path, size_t size)
 {
@@ -32,22 +39,37 @@ static enum ebm_status sign(int fd, const char *path, struct ebm_error *err)
     return EBM_OK;
 }
 
+/* 0, or the errno of the last try. */
+static int lock_whole(int fd)
+{
+    const struct timespec pause = {.tv_nsec = AGAIN_MS * 1000000L};
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int64_t deadline = clock_mono_ms() + HELD_MS;
+
+    while (fcntl(fd, F_OFD_SETLK, &whole) != 0) {
+        if ((errno != EAGAIN && errno != EACCES) || clock_mono_ms() >= deadline)
+            return errno;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 enum ebm_status lock_take(const struct home *home, int *fd, struct ebm_error *err)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char path[HOME_PATH_MAX + 32];
 
     *fd = open_lock(home, O_RDWR | O_CREAT, path, sizeof path);
     if (*fd < 0)
         return ebm_fail_errno(err, errno, "%s: cannot open", path);
-    if (fcntl(*fd, F_OFD_SETLK, &whole) == 0)
+    int failed = lock_whole(*fd);
+    if (failed == 0)
         return sign(*fd, path, err);
     enum ebm_status rc;
-    if (errno == EAGAIN || errno == EACCES)
+    if (failed == EAGAIN || failed == EACCES)
         rc = ebm_fail(err, EBM_EEXIST, "another ebmd (pid %ld) serves %.300s", (long)read_pid(*fd),
                       home->state);
     else
-        rc = ebm_fail_errno(err, errno, "%s: cannot lock", path);
+        rc = ebm_fail_errno(err, failed, "%s: cannot lock", path);
     close(*fd);
     *fd = -1;
     return rc;

@@ -8,7 +8,8 @@
 #include "base/err.h"
 #include "home/home.h"
 
-/* EBM_EEXIST names the ebmd that has it. *fd is to be kept open. */
+/* EBM_EEXIST names the ebmd that has it, after a third of a second in which it
+ * did not let go. *fd is to be kept open. */
 enum ebm_status lock_take(const struct home *home, int *fd, struct ebm_error *err);
 
 /* The pid of the ebmd that holds it; 0 when nobody does. Takes nothing. */
