@@ -46,7 +46,7 @@ struct live {
     bool beats;                          /* a heartbeat came over it */
     int64_t heard_ms;                    /* monotonic: the newest message, or since when we wait */
     bool lost;                           /* not heard for a lease */
-    bool unsure;                         /* a commit failed: its state on disk may be older */
+    bool unsure;                         /* not all of this could be stored: say it again */
 
     const char *command;   /* standing order: pause cancel stop; NULL = none */
     uint64_t command_seq;  /* 0 until it was sent */

@@ -69,6 +69,7 @@ static void tick(struct daemon *d, int64_t now)
     if (now >= d->second_ms) {
         d->second_ms = now + SECOND_MS;
         listen_mend(d);
+        workers_miss_again(d);
     }
     if (now >= d->minute_ms) {
         d->minute_ms = now + MINUTE_MS;
@@ -108,6 +109,7 @@ static void doubt(struct daemon *d)
         d->live.item[i]->ending = false;
         d->live.item[i]->end_again_ms = clock_mono_ms() + SECOND_MS;
         d->live.item[i]->unsure = true;
+        d->live.item[i]->step_saved = 0;
     }
     d->queue.wake_ms = clock_wall_ms() + SECOND_MS;
 }

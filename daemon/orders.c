@@ -39,6 +39,8 @@ static void send_order(struct daemon *d, struct live *l)
     if (!l->beats)
         return;
     Ebm__Command command = orders_pending(l);
+    if (command.seq == 0) /* it was seen */
+        return;
     ack.command = &command;
     m.fence = l->fence;
     m.body_case = EBM__TO_WORKER__BODY_HEARTBEAT_ACK;

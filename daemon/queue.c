@@ -10,6 +10,10 @@
 #include "jobs.h"
 #include "unit.h"
 
+/* Jobs that wait in vain and are ended in one pass: more of them go on in the
+ * next turn, so that a long chain of them stalls nobody. */
+enum { FAILS_A_PASS = 256 };
+
 void queue_touch(struct daemon *d)
 {
     d->queue.dirty = true;
@@ -33,10 +37,11 @@ static uint32_t slots_of(const struct store_job *j)
 
 enum wait { WAIT_NOTHING, WAIT_JOB, WAIT_IN_VAIN, WAIT_CLOCK, WAIT_MACHINE };
 
-/* The job it is to follow, WAIT_IN_VAIN when that one ended badly. */
+/* The job it is to follow, WAIT_IN_VAIN when that one ended badly. Once it has
+ * started it follows nobody: the other may be rolled back, this one goes on. */
 static enum wait look_at_other(struct daemon *d, const struct store_job *j, struct store_job *other)
 {
-    if (j->after == 0)
+    if (j->after == 0 || j->attempt > 0)
         return WAIT_NOTHING;
     if (store_job_get(d->store, j->after, other, NULL) != EBM_OK)
         return WAIT_JOB; /* jobs are never deleted: the store will answer again */
@@ -78,7 +83,7 @@ static bool visit(void *arg, const struct store_job *j)
     switch (look_at(p->d, j, &other)) {
     case WAIT_IN_VAIN:
         buf_put(&p->fail, &j->id, sizeof j->id);
-        return true;
+        return p->fail.size < FAILS_A_PASS * sizeof j->id;
     case WAIT_CLOCK:
         note_clock(p->d, j->not_before_ms);
         return true;

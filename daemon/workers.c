@@ -88,7 +88,8 @@ static void sight(struct daemon *d, struct live *l, enum job_event event, const 
     struct sighting s = {l, event, hello};
     struct ebm_error err;
 
-    if (unit_do(d, see, &s, &err) != EBM_OK)
+    l->unsure = unit_do(d, see, &s, &err) != EBM_OK;
+    if (l->unsure)
         log_warn("sight", "job=%" PRId64 " event=%s error=\"%s\"", l->job, job_event_name(event),
                  err.text);
 }
@@ -101,6 +102,15 @@ void workers_check_leases(struct daemon *d, int64_t now_ms)
             continue;
         l->lost = true;
         sight(d, l, JOB_EV_LOST, NULL);
+    }
+}
+
+void workers_miss_again(struct daemon *d)
+{
+    for (size_t i = 0; i < d->live.count; i++) {
+        struct live *l = d->live.item[i];
+        if (l->lost && l->unsure && !l->gone)
+            sight(d, l, JOB_EV_LOST, NULL);
     }
 }
 
@@ -262,6 +272,24 @@ static void ack_metrics(struct daemon *d, const struct live *l, uint64_t seq)
     put(d, l, &m);
 }
 
+/* Rows before these may have gone to an ebmd that was killed. An
+ * acknowledgement is for all rows up to its number, so there is none before
+ * the missing ones have come again: EBM_ESTALE. */
+static enum ebm_status append_rows(struct daemon *d, const struct live *l, const Ebm__MetricRows *m,
+                                   const struct metrics_row *row, struct ebm_error *err)
+{
+    uint64_t have;
+    enum ebm_status rc = metrics_have(d->metrics, l->job, l->attempt, &have, err);
+
+    if (rc == EBM_OK && m->first_seq > have + 1)
+        rc = ebm_fail(err, EBM_ESTALE,
+                      "rows from %" PRIu64 " on, and those after %" PRIu64 " are not there yet",
+                      m->first_seq, have);
+    if (rc == EBM_OK)
+        rc = metrics_append(d->metrics, l->job, l->attempt, row, m->n_row, err);
+    return rc;
+}
+
 static void store_rows(struct daemon *d, struct live *l, const Ebm__MetricRows *m,
                        struct metrics_row *row)
 {
@@ -271,13 +299,16 @@ static void store_rows(struct daemon *d, struct live *l, const Ebm__MetricRows *
         log_warn("metrics", "job=%" PRId64 " error=\"rows that are none\"", l->job);
         return;
     }
-    enum ebm_status rc = metrics_append(d->metrics, l->job, l->attempt, row, m->n_row, &err);
+    enum ebm_status rc = append_rows(d, l, m, row, &err);
     if (rc == EBM_OK) {
         note_metrics(l, &row[m->n_row - 1]);
         ack_metrics(d, l, m->first_seq + m->n_row - 1);
         return;
     }
-    log_error("metrics", "job=%" PRId64 " error=\"%s\"", l->job, err.text);
+    if (rc == EBM_ESTALE)
+        log_debug("metrics", "job=%" PRId64 " error=\"%s\"", l->job, err.text);
+    else
+        log_error("metrics", "job=%" PRId64 " error=\"%s\"", l->job, err.text);
     if (rc == EBM_ENOSPC) {
         store_ballast_release(d->store);
         orders_pause_full_disk(d, l->job, &err);
@@ -442,10 +473,15 @@ static void serve(struct daemon *d, struct outbox_peer peer, const Ebm__FromWork
 
     if (a.live == NULL)
         return;
+    bool is_first = a.live->identity_size == 0;
     note_peer(a.live, peer);
-    if ((a.live->lost || a.live->unsure) && m->body_case != EBM__FROM_WORKER__BODY_HELLO)
+    /* It takes us for the ebmd before us, and waits for answers of that one. */
+    if (is_first && m->body_case != EBM__FROM_WORKER__BODY_HELLO)
+        welcome(d, a.live);
+    bool news = a.live->lost || a.live->unsure;
+    a.live->lost = false;
+    if (news && m->body_case != EBM__FROM_WORKER__BODY_HELLO)
         sight(d, a.live, JOB_EV_UP, NULL);
-    a.live->lost = a.live->unsure = false;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].body == m->body_case)
             rows[i].handle(d, &a);

@@ -11,6 +11,8 @@ void workers_handle(struct daemon *d, const struct link_message *m);
 
 /* Leases: a job whose workers were not heard for one is unknown. */
 void workers_check_leases(struct daemon *d, int64_t now_ms);
+/* Those of them that could not be recorded as such, each second. */
+void workers_miss_again(struct daemon *d);
 
 /* Writes the steps of live jobs to the store, each every few seconds. */
 void workers_save_steps(struct daemon *d, int64_t now_ms);

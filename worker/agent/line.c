@@ -59,8 +59,10 @@ static void take_inbox(struct line *l)
     mailbox_take(l->mailbox, &in, &l->view);
     if (l->state != LINE_FENCED) {
         take_rows(l, &in);
-        if (in.has_snapshot)
+        if (in.has_snapshot) {
             upload_put(&l->upload, &in.snapshot);
+            l->upload_after = l->metrics.rows.next - 1;
+        }
         for (size_t i = 0; i < in.pictures; i++)
             pictures_put(&l->pictures, &in.picture[i]);
     }
@@ -157,8 +159,19 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Whoever starts from a checkpoint never takes the steps before it again, so
+ * their rows are stored first. */
+static int64_t upload_in_turn(struct line *l, int64_t now)
+{
+    if (l->metrics.rows.first <= l->upload_after)
+        return INT64_MAX; /* the acknowledgement of the rows wakes us */
+    return upload_tick(&l->upload, &l->post, now);
+}
+
 static int64_t up_tick(struct line *l, int64_t now)
 {
+    bool flush = l->view.wants_end || !upload_idle(&l->upload);
+
     if (now - l->heard_ms > (int64_t)SILENT_BEATS * l->heartbeat_ms) {
         l->state = LINE_HELLO;
         l->hellos = 0;
@@ -168,8 +181,8 @@ static int64_t up_tick(struct line *l, int64_t now)
     }
     int64_t next = beat_tick(l, now);
     next = sooner(next, fetch_tick(&l->fetch, &l->post, now));
-    next = sooner(next, metrics_out_tick(&l->metrics, &l->post, now, l->view.wants_end));
-    next = sooner(next, upload_tick(&l->upload, &l->post, now));
+    next = sooner(next, metrics_out_tick(&l->metrics, &l->post, now, flush));
+    next = sooner(next, upload_in_turn(l, now));
     next = sooner(next, pictures_tick(&l->pictures, &l->post, now));
     return sooner(next, end_tick(l, now));
 }

@@ -40,6 +40,7 @@ struct line {
     uint64_t command_seen;
     struct metrics_out metrics;
     struct upload upload;
+    uint64_t upload_after; /* the newest metric row when its snapshot came */
     struct pictures pictures;
     struct fetch fetch;
 };

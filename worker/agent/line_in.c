@@ -49,9 +49,10 @@ static int heartbeat_in_range(uint32_t ms)
 static void on_welcome(struct line *l, const struct arrival *a)
 {
     const Ebm__Welcome *w = a->m->welcome;
+    /* Unasked when ebmd was killed and is there again, so soon that nobody
+     * missed it; also the answer to a Hello that was sent twice. */
+    bool asked = l->state == LINE_HELLO;
 
-    if (l->state != LINE_HELLO) /* the answer to a Hello that was sent twice */
-        return;
     log_info(l->welcomed ? "ebmd-back" : "ebmd-welcome", "checkpoint=%llu heartbeat_ms=%u",
              (unsigned long long)w->checkpoint, w->heartbeat_ms);
     l->state = LINE_UP;
@@ -64,7 +65,7 @@ static void on_welcome(struct line *l, const struct arrival *a)
     metrics_out_again(&l->metrics);
     upload_again(&l->upload);
     pictures_again(&l->pictures);
-    if (l->view.wants_start && !l->start_given)
+    if (asked && l->view.wants_start && !l->start_given)
         begin_start(l, w);
 }
 
