@@ -169,6 +169,17 @@ enum ebm_status attempt_begin(struct daemon *d, struct store_job *job, struct eb
 
 /* ---- living ---- */
 
+/* Of the spec that it runs: a rollback may already plan another size. */
+static uint32_t count_slots(struct daemon *d, const struct store_job *job,
+                            const struct store_attempt *a)
+{
+    struct spec s;
+
+    if (replan_read_attempt_spec(d, a->job, a->attempt, &s, NULL) != EBM_OK)
+        return job->ranks * job->threads;
+    return (uint32_t)(s.resources.ranks * s.resources.threads);
+}
+
 struct live *attempt_adopt(struct daemon *d, const struct store_job *job,
                            const struct store_attempt *a)
 {
@@ -178,7 +189,7 @@ struct live *attempt_adopt(struct daemon *d, const struct store_job *job,
         return NULL;
     l->fence = a->fence;
     memcpy(l->token, a->token, sizeof l->token);
-    l->slots = job->ranks * job->threads;
+    l->slots = count_slots(d, job, a);
     l->step = a->last_step > a->from_step ? a->last_step : a->from_step;
     l->heard_ms = clock_mono_ms();
     return l;

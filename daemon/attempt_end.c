@@ -34,11 +34,31 @@ static bool says_why(enum store_intent intent)
     return intent == INTENT_PAUSE_NOSPACE || intent == INTENT_ROLLBACK;
 }
 
+/* A run that came to its end while the disk was full has not succeeded when
+ * its last checkpoint found no room: with room again, it takes the steps
+ * after the newest one once more. */
+static enum ebm_status find_word(struct daemon *d, const struct ending *e, const char **word,
+                                 struct ebm_error *err)
+{
+    struct store_checkpoint c;
+
+    *word = e->attempt.reported;
+    if (e->job.intent != INTENT_PAUSE_NOSPACE || strcmp(*word, "succeeded") != 0)
+        return EBM_OK;
+    enum ebm_status rc = jobs_newest_checkpoint(d, &e->job, &c, err);
+    if (rc == EBM_OK && c.step < e->job.total_steps)
+        *word = "stopped";
+    return rc;
+}
+
 static enum ebm_status decide(struct daemon *d, struct ending *e, struct ebm_error *err)
 {
     struct spec spec;
+    const char *word;
     enum ebm_status rc = replan_read_spec(d, e->job.id, &spec, err);
 
+    if (rc == EBM_OK)
+        rc = find_word(d, e, &word, err);
     if (rc != EBM_OK)
         return rc;
     const struct outcome_case c = {
@@ -46,7 +66,7 @@ static enum ebm_status decide(struct daemon *d, struct ending *e, struct ebm_err
         .intent_reason = says_why(e->job.intent) ? e->job.reason : "",
         .launch = e->live->launch.code,
         .launch_reason = e->live->launch.text,
-        .reported = e->attempt.reported,
+        .reported = word,
         .reported_reason = e->attempt.reported_reason,
         .end = &e->end,
         .forced = e->live->forced,
@@ -126,10 +146,8 @@ static enum ebm_status plan_next(struct daemon *d, struct ending *e, struct ebm_
     case NEXT_NONE:
         break;
     }
-    /* The plan of a rollback that was overtaken by a kill goes with it. */
-    e->job.plan_cause[0] = e->job.plan_actor[0] = '\0';
-    e->job.plan_checkpoint = 0;
-    return EBM_OK;
+    /* A rollback that was overtaken by a kill. */
+    return e->job.plan_cause[0] != '\0' ? replan_drop(d, &e->job, err) : EBM_OK;
 }
 
 /* What is told of a job that does not go on, or goes back. */
@@ -206,9 +224,10 @@ static bool is_over(struct daemon *d, struct live *l, struct launch_end *end)
     struct launch_pid shepherd;
 
     launch_read_end(&d->home, l->job, l->attempt, end);
-    if (end->known || l->launch.code != EBM_OK)
+    if (end->known)
         return true;
     if (launch_find(&d->home, l->job, l->attempt, &shepherd)) {
+        l->launch.code = EBM_OK; /* its word came when nobody waited for it any more */
         l->gone = false;
         attempt_watch(d, l, shepherd);
         return false;

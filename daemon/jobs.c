@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "lineage.h"
 
 /* What is said of a job in this state, and what a person may do instead. */
 static const struct {
@@ -95,12 +94,12 @@ static bool pick_newest(void *arg, const struct store_checkpoint *c)
     return true;
 }
 
-/* Where the line began: another job's checkpoint for a fork. */
-static enum ebm_status get_origin(struct daemon *d, int64_t job, const struct lineage *line,
-                                  struct store_checkpoint *out, struct ebm_error *err)
+enum ebm_status jobs_origin(struct daemon *d, int64_t job, const struct lineage *line,
+                            struct store_checkpoint *out, struct ebm_error *err)
 {
     struct store_attempt first;
 
+    memset(out, 0, sizeof *out);
     if (line->count == 0)
         return EBM_OK;
     enum ebm_status rc =
@@ -123,7 +122,7 @@ enum ebm_status jobs_newest_checkpoint(struct daemon *d, const struct store_job 
     if (rc == EBM_OK)
         rc = store_checkpoint_each(d->store, job->id, false, pick_newest, &n, err);
     if (rc == EBM_OK && out->id == 0)
-        rc = get_origin(d, job->id, &line, out, err);
+        rc = jobs_origin(d, job->id, &line, out, err);
     lineage_fini(&line);
     return rc;
 }

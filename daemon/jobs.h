@@ -3,6 +3,7 @@
 #define EBM_DAEMON_JOBS_H
 
 #include "daemon.h"
+#include "lineage.h"
 #include "reply.h"
 
 /* EBM_ESTATE: in what state the job is, and what may be done instead of this
@@ -26,6 +27,11 @@ enum ebm_status jobs_log(struct daemon *d, const struct store_job *job, const ch
  * is not of it), else what it was forked from; id 0 when there is none. */
 enum ebm_status jobs_newest_checkpoint(struct daemon *d, const struct store_job *job,
                                        struct store_checkpoint *out, struct ebm_error *err);
+
+/* The checkpoint at which the line began, of another job: where a fork goes
+ * back to. id 0 when it began from scratch, or when it is gone. */
+enum ebm_status jobs_origin(struct daemon *d, int64_t job, const struct lineage *line,
+                            struct store_checkpoint *out, struct ebm_error *err);
 
 /* A row for clients: the store's, with what is newer in memory, and the
  * reason why it waits. NULL when out of memory (then r->failed). */

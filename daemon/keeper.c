@@ -36,14 +36,26 @@ static enum ebm_status mark_referenced(struct daemon *d, const struct buf *b, st
     return rc;
 }
 
-static enum ebm_status read_rows(struct daemon *d, int64_t job, struct buf *out,
-                                 struct ebm_error *err)
+static void mark_line(const struct lineage *line, const struct buf *b)
+{
+    size_t n;
+    struct retention_row *row = rows_of(b, &n);
+
+    for (size_t i = 0; i < n; i++)
+        row[i].on_line = lineage_has(line, row[i].c.attempt, row[i].c.step);
+}
+
+static enum ebm_status read_rows(struct daemon *d, int64_t job, const struct lineage *line,
+                                 struct buf *out, struct ebm_error *err)
 {
     enum ebm_status rc = store_checkpoint_each(d->store, job, false, collect, out, err);
 
     if (rc == EBM_OK && !buf_ok(out))
         rc = ebm_fail(err, EBM_ENOMEM, "out of memory for the checkpoints of a job");
-    return rc == EBM_OK ? mark_referenced(d, out, err) : rc;
+    if (rc != EBM_OK)
+        return rc;
+    mark_line(line, out);
+    return mark_referenced(d, out, err);
 }
 
 static void choose(const struct buf *b, const struct spec *s)
@@ -54,23 +66,28 @@ static void choose(const struct buf *b, const struct spec *s)
     retention_choose(row, n, (uint32_t)s->checkpoint.keep_last, (uint32_t)s->checkpoint.keep_best);
 }
 
-enum ebm_status keeper_judge(struct daemon *d, int64_t job, struct buf *out, struct ebm_error *err)
+enum ebm_status keeper_judge(struct daemon *d, const struct store_job *job, struct buf *out,
+                             struct ebm_error *err)
 {
+    struct lineage line = {0};
     struct spec spec;
-    enum ebm_status rc = replan_read_spec(d, job, &spec, err);
+    enum ebm_status rc = replan_read_spec(d, job->id, &spec, err);
 
     if (rc == EBM_OK)
-        rc = read_rows(d, job, out, err);
+        rc = lineage_read(d->store, job->id, job->attempt, &line, err);
+    if (rc == EBM_OK)
+        rc = read_rows(d, job->id, &line, out, err);
     if (rc == EBM_OK)
         choose(out, &spec);
+    lineage_fini(&line);
     return rc;
 }
 
 /* ---- acting ---- */
 
-static enum ebm_status promote_rows(struct daemon *d, const struct store_job *job,
-                                    const struct lineage *line, uint64_t clean, const struct buf *b,
-                                    struct ebm_error *err)
+static enum ebm_status promote(struct daemon *d, const struct store_job *job,
+                               const struct lineage *line, uint64_t clean, const struct buf *b,
+                               struct ebm_error *err)
 {
     const struct live *l = live_find(&d->live, job->id);
     uint64_t step = l != NULL && l->step > job->step ? l->step : job->step;
@@ -89,19 +106,6 @@ static enum ebm_status promote_rows(struct daemon *d, const struct store_job *jo
                           "checkpoint c%" PRId64 " (step %" PRIu64 ") has proved healthy", c->id,
                           c->step);
     }
-    return rc;
-}
-
-static enum ebm_status promote(struct daemon *d, const struct store_job *job, const struct spec *s,
-                               const struct buf *b, struct ebm_error *err)
-{
-    struct lineage line = {0};
-    uint64_t clean = retention_clean_stretch((uint64_t)s->checkpoint.every_steps);
-    enum ebm_status rc = lineage_read(d->store, job->id, job->attempt, &line, err);
-
-    if (rc == EBM_OK)
-        rc = promote_rows(d, job, &line, clean, b, err);
-    lineage_fini(&line);
     return rc;
 }
 
@@ -160,21 +164,26 @@ static enum ebm_status drop_unkept(struct daemon *d, const struct buf *b, struct
 
 enum ebm_status keeper_tend(struct daemon *d, const struct store_job *job, struct ebm_error *err)
 {
+    struct lineage line = {0};
     struct spec spec;
     struct buf rows;
     enum ebm_status rc = replan_read_spec(d, job->id, &spec, err);
 
     buf_init(&rows);
     if (rc == EBM_OK)
-        rc = read_rows(d, job->id, &rows, err);
+        rc = lineage_read(d->store, job->id, job->attempt, &line, err);
     if (rc == EBM_OK)
-        rc = promote(d, job, &spec, &rows, err);
+        rc = read_rows(d, job->id, &line, &rows, err);
+    if (rc == EBM_OK)
+        rc = promote(d, job, &line, retention_clean_stretch((uint64_t)spec.checkpoint.every_steps),
+                     &rows, err);
     if (rc == EBM_OK) {
         choose(&rows, &spec);
         rc = drop_unkept(d, &rows, err);
     }
     if (rc == EBM_OK && rows.size > 0)
         outbox_put_effect(&d->outbox, trim_pictures, job->id, 0);
+    lineage_fini(&line);
     buf_fini(&rows);
     return rc;
 }

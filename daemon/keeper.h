@@ -12,6 +12,7 @@ enum ebm_status keeper_tend(struct daemon *d, const struct store_job *job, struc
 
 /* The rows of a job that are there, rising by (step, id), with why each is
  * kept, as struct retention_row appended to out. */
-enum ebm_status keeper_judge(struct daemon *d, int64_t job, struct buf *out, struct ebm_error *err);
+enum ebm_status keeper_judge(struct daemon *d, const struct store_job *job, struct buf *out,
+                             struct ebm_error *err);
 
 #endif

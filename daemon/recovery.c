@@ -5,9 +5,14 @@
 #include <string.h>
 
 #include "jobs.h"
-#include "lineage.h"
 #include "replan.h"
 #include "target.h"
+
+/* Whether a fork can go back to where it began: a person chose that one. */
+static bool is_usable(const struct store_checkpoint *c)
+{
+    return c->id != 0 && strcmp(c->health, "poisoned") != 0;
+}
 
 /* Checkpoints of the line, rising by (step, id). */
 struct line_rows {
@@ -62,6 +67,7 @@ static enum ebm_status plan_from(struct daemon *d, struct store_job *job,
 {
     struct replan plan = {.cause = "rollback", .actor = "ebmd", .new_noise = true};
     struct line_rows r = {.line = line};
+    struct store_checkpoint origin;
     size_t target = 0;
 
     buf_init(&r.rows);
@@ -72,8 +78,12 @@ static enum ebm_status plan_from(struct daemon *d, struct store_job *job,
     size_t n = r.rows.size / sizeof *rows;
     if (rc == EBM_OK)
         rc = choose(d, job, a, rows, n, &target, err);
+    if (rc == EBM_OK)
+        rc = jobs_origin(d, job->id, line, &origin, err);
     if (rc == EBM_OK && target < n)
         plan.from = &rows[target];
+    else if (rc == EBM_OK && is_usable(&origin))
+        plan.from = &origin;
     if (rc == EBM_OK)
         rc = replan(d, job, &plan, err);
     buf_fini(&r.rows);

@@ -32,18 +32,27 @@ enum ebm_status replan_read_spec(struct daemon *d, int64_t job, struct spec *out
     return rc;
 }
 
-/* The spec of the attempt that wrote the checkpoint. */
-static enum ebm_status read_spec_of(struct daemon *d, const struct store_checkpoint *c,
-                                    struct spec *out, struct ebm_error *err)
+enum ebm_status replan_read_attempt_spec(struct daemon *d, int64_t job, uint32_t attempt,
+                                         struct spec *out, struct ebm_error *err)
 {
     struct buf text;
 
     buf_init(&text);
-    enum ebm_status rc = store_attempt_spec(d->store, c->job, c->attempt, &text, err);
+    enum ebm_status rc = store_attempt_spec(d->store, job, attempt, &text, err);
     if (rc == EBM_OK)
-        rc = parse_stored(&text, c->job, out, err);
+        rc = parse_stored(&text, job, out, err);
     buf_fini(&text);
     return rc;
+}
+
+/* What overrides come onto. A rollback that was not carried out yet is
+ * replaced by another one, and its overrides go. */
+static enum ebm_status read_base(struct daemon *d, const struct store_job *job, struct spec *out,
+                                 struct ebm_error *err)
+{
+    if (strcmp(job->plan_cause, "rollback") == 0 && job->attempt > 0)
+        return replan_read_attempt_spec(d, job->id, job->attempt, out, err);
+    return replan_read_spec(d, job->id, out, err);
 }
 
 /* ---- checking ---- */
@@ -91,7 +100,7 @@ static enum ebm_status check_fit(struct daemon *d, const struct store_checkpoint
                                  const struct spec *s, struct ebm_error *err)
 {
     struct spec old;
-    enum ebm_status rc = read_spec_of(d, c, &old, err);
+    enum ebm_status rc = replan_read_attempt_spec(d, c->job, c->attempt, &old, err);
 
     if (rc != EBM_OK)
         return rc;
@@ -119,7 +128,7 @@ static enum ebm_status check_steps(const struct store_job *job, const struct rep
 {
     const struct store_checkpoint *c = r->from;
 
-    if (!r->must_train || c == NULL || c->step < job->total_steps)
+    if (!r->chosen || c == NULL || c->step < job->total_steps)
         return EBM_OK;
     return ebm_fail(err, EBM_EINVAL,
                     "checkpoint c%" PRId64 " is at step %" PRIu64 " of %" PRIu64
@@ -140,7 +149,7 @@ static bool sets_field(const struct replan *r, const char *path)
     return false;
 }
 
-/* The overrides onto the job's spec: *s is the one after, *old the one before. */
+/* The overrides onto the spec: *s is the one after, *old the one before. */
 static enum ebm_status apply_sets(struct daemon *d, const struct store_job *job,
                                   const struct replan *r, struct spec *old, struct spec *s,
                                   struct ebm_error *err)
@@ -150,7 +159,7 @@ static enum ebm_status apply_sets(struct daemon *d, const struct store_job *job,
     struct buf text;
 
     buf_init(&text);
-    enum ebm_status rc = replan_read_spec(d, job->id, old, err);
+    enum ebm_status rc = read_base(d, job, old, err);
     if (rc == EBM_OK) {
         spec_print(old, &text);
         rc = spec_parse(buf_text(&text), text.size, r->set, r->sets, s, problems, err);
@@ -189,16 +198,22 @@ static enum ebm_status store_spec(struct daemon *d, int64_t job, const struct sp
     return rc;
 }
 
+/* What a job has of its spec in its row. */
+static void follow_spec(struct store_job *job, const struct spec *s)
+{
+    job->noise_epoch = s->noise_epoch;
+    job->ranks = (uint32_t)s->resources.ranks;
+    job->threads = (uint32_t)s->resources.threads;
+    job->max_restarts = (uint32_t)s->resources.max_restarts;
+}
+
 static void set_plan(struct store_job *job, const struct replan *r, const struct spec *s)
 {
     snprintf(job->plan_cause, sizeof job->plan_cause, "%s", r->cause);
     snprintf(job->plan_actor, sizeof job->plan_actor, "%s", r->actor);
     job->plan_checkpoint = r->from != NULL ? r->from->id : 0;
-    job->noise_epoch = s->noise_epoch;
-    job->ranks = (uint32_t)s->resources.ranks;
-    job->threads = (uint32_t)s->resources.threads;
-    job->max_restarts = (uint32_t)s->resources.max_restarts;
     job->not_before_ms = 0;
+    follow_spec(job, s);
 }
 
 enum ebm_status replan(struct daemon *d, struct store_job *job, const struct replan *r,
@@ -209,9 +224,11 @@ enum ebm_status replan(struct daemon *d, struct store_job *job, const struct rep
 
     if (rc == EBM_OK && r->new_noise && !sets_field(r, "noise_epoch"))
         s.noise_epoch = (s.noise_epoch > job->noise_epoch ? s.noise_epoch : job->noise_epoch) + 1;
-    if (rc == EBM_OK && r->sets > 0)
+    /* What goes on by itself, on its own line, with the spec that has run, fits. */
+    bool check = r->sets > 0 || r->chosen;
+    if (rc == EBM_OK && check)
         rc = settle_total(d, job, r, &s, err);
-    if (rc == EBM_OK && r->sets > 0 && r->from != NULL)
+    if (rc == EBM_OK && check && r->from != NULL)
         rc = check_fit(d, r->from, &s, err);
     if (rc == EBM_OK)
         rc = check_steps(job, r, err);
@@ -221,4 +238,24 @@ enum ebm_status replan(struct daemon *d, struct store_job *job, const struct rep
     if (r->overrides != NULL)
         spec_overrides(&old, &s, r->overrides);
     return r->dry_run ? EBM_OK : store_spec(d, job->id, &s, err);
+}
+
+enum ebm_status replan_drop(struct daemon *d, struct store_job *job, struct ebm_error *err)
+{
+    struct net_shape shape;
+    struct spec s;
+    uint64_t samples;
+    enum ebm_status rc = replan_read_attempt_spec(d, job->id, job->attempt, &s, err);
+
+    if (rc == EBM_OK)
+        rc = store_spec(d, job->id, &s, err);
+    if (rc != EBM_OK)
+        return rc;
+    follow_spec(job, &s);
+    /* A data set that is gone meanwhile is no reason to fail here. */
+    if (spec_dataset_shape(s.data.dataset, &shape, &samples, NULL) == EBM_OK)
+        job->total_steps = spec_total_steps(&s, samples);
+    job->plan_cause[0] = job->plan_actor[0] = '\0';
+    job->plan_checkpoint = 0;
+    return EBM_OK;
 }

@@ -13,7 +13,7 @@ struct replan {
     const char *const *set;              /* overrides, as optimizer.lr=5e-5 */
     size_t sets;
     bool new_noise;                 /* other random numbers, unless an override says which */
-    bool must_train;                /* a checkpoint at the last step is refused */
+    bool chosen;                    /* by a person: it must fit, and leave steps to train */
     bool dry_run;                   /* checks, and stores nothing */
     struct spec_problems *problems; /* may be NULL; filled when an override is wrong */
     struct buf *overrides;          /* may be NULL; what differs from the spec before */
@@ -25,13 +25,20 @@ struct replan {
 enum ebm_status replan(struct daemon *d, struct store_job *job, const struct replan *r,
                        struct ebm_error *err);
 
+/* The plan of a rollback that was overtaken goes, and its overrides with it:
+ * the spec, and what follows from it, are those of the newest attempt again. */
+enum ebm_status replan_drop(struct daemon *d, struct store_job *job, struct ebm_error *err);
+
 /* Whether the machine can run it; adds problems at the places in the text.
  * Opens the headers of its data set; *samples may be NULL. */
 enum ebm_status replan_check_spec(const struct daemon *d, const struct spec *s, uint64_t *samples,
                                   struct spec_problems *problems, struct ebm_error *err);
 
-/* The job's spec as a struct. */
+/* The job's spec as a struct, which is that of its next attempt; and the one
+ * that an attempt runs. */
 enum ebm_status replan_read_spec(struct daemon *d, int64_t job, struct spec *out,
                                  struct ebm_error *err);
+enum ebm_status replan_read_attempt_spec(struct daemon *d, int64_t job, uint32_t attempt,
+                                         struct spec *out, struct ebm_error *err);
 
 #endif

@@ -88,6 +88,25 @@ static struct retention_row *find_newest_healthy(struct retention_row *row, size
     return best;
 }
 
+/* The rows rise by step. */
+static void keep_line(struct retention_row *row, size_t n)
+{
+    struct retention_row *newest = NULL, *healthy = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (row[i].c.deleted || !row[i].on_line)
+            continue;
+        if (!has_health(&row[i], "poisoned"))
+            newest = &row[i];
+        if (has_health(&row[i], "healthy"))
+            healthy = &row[i];
+    }
+    if (newest != NULL && !newest->keep)
+        keep(newest, "line");
+    if (healthy != NULL && !healthy->keep)
+        keep(healthy, "line");
+}
+
 void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best)
 {
     for (size_t i = 0; i < n; i++) {
@@ -110,6 +129,7 @@ void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, u
     struct retention_row *healthy = find_newest_healthy(row, n);
     if (healthy != NULL)
         keep(healthy, "healthy");
+    keep_line(row, n);
 }
 
 /* ---- health ---- */

@@ -15,14 +15,18 @@ enum { RETENTION_BECAUSE_MAX = 80, RETENTION_CLEAN_MIN = 100 };
 struct retention_row {
     struct store_checkpoint c;
     bool referenced;                     /* a fork, a plan or a live attempt starts from it */
+    bool on_line;                        /* of the line of descent of the newest attempt */
     bool keep;                           /* out */
     char because[RETENTION_BECAUSE_MAX]; /* out: "last-5 best-2 pinned used healthy", "" = goes */
 };
 
 /* The union of the newest keep_last by id, the keep_best with the smallest
  * finite score that are not suspect or poisoned, pinned ones, referenced
- * ones, and the newest healthy one. Rows that are deleted are not kept. The
- * rows come back in the order of (step, id). */
+ * ones, and the newest healthy one. For no other reason ("line"): what a
+ * resume goes on from, the newest one on the line that is not poisoned, and
+ * what a divergence goes back to, the newest healthy one on the line; after a
+ * rollback those are not the newest of all. Rows that are deleted are not
+ * kept. The rows come back in the order of (step, id). */
 void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best);
 
 /* Clean steps after a checkpoint that make it healthy: twice the interval,

@@ -136,7 +136,7 @@ static enum ebm_status plan_and_go(struct daemon *d, const Ebm__Rollback *m, str
                                 .set = (const char *const *)m->set,
                                 .sets = m->n_set,
                                 .new_noise = true,
-                                .must_train = true,
+                                .chosen = true,
                                 .dry_run = m->dry_run,
                                 .problems = &problems,
                                 .overrides = &overrides};

@@ -148,7 +148,7 @@ static enum ebm_status plan_fork(struct daemon *d, const Ebm__Fork *m, struct st
                                 .from = from,
                                 .set = (const char *const *)m->set,
                                 .sets = m->n_set,
-                                .must_train = true,
+                                .chosen = true,
                                 .problems = problems};
 
     job->parent_checkpoint = from->id;
