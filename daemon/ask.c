@@ -16,6 +16,12 @@ static uint32_t page_size(uint32_t asked, uint32_t most)
     return asked == 0 || asked > most ? most : asked;
 }
 
+/* A position beyond all rows stays beyond them: rows are numbered as int64_t. */
+static int64_t position_of(uint64_t asked)
+{
+    return asked <= INT64_MAX ? (int64_t)asked : INT64_MAX;
+}
+
 static enum ebm_status need_job(struct daemon *d, uint64_t id, struct store_job *job,
                                 struct ebm_error *err)
 {
@@ -70,7 +76,7 @@ enum ebm_status control_list(struct daemon *d, const Ebm__Request *request, stru
     enum ebm_status rc = read_states(m, &states, err);
 
     if (rc == EBM_OK)
-        rc = store_job_each(d->store, (int64_t)m->after_job, states, put_job, &p, err);
+        rc = store_job_each(d->store, position_of(m->after_job), states, put_job, &p, err);
     if (p.more)
         reply->message.more_after = (uint64_t)p.last;
     return rc;
@@ -158,7 +164,7 @@ enum ebm_status control_checkpoints(struct daemon *d, const Ebm__Request *reques
 
     buf_init(&rows);
     if (rc == EBM_OK)
-        rc = keeper_judge(d, job.id, &rows, err);
+        rc = keeper_judge(d, &job, &rows, err);
     const struct retention_row *row = (const struct retention_row *)(void *)rows.data;
     for (size_t i = 0; rc == EBM_OK && i < rows.size / sizeof *row; i++)
         put_checkpoint(reply, &row[i]);
@@ -243,8 +249,8 @@ enum ebm_status control_events(struct daemon *d, const Ebm__Request *request, st
     enum ebm_status rc = m->job != 0 ? need_job(d, m->job, &job, err) : EBM_OK;
 
     if (rc == EBM_OK)
-        rc = store_event_each(d->store, (int64_t)m->job, m->after_seq, limit, m->newest, put_event,
-                              reply, err);
+        rc = store_event_each(d->store, (int64_t)m->job, (uint64_t)position_of(m->after_seq), limit,
+                              m->newest, put_event, reply, err);
     Ebm__Reply *out = &reply->message;
     if (!m->newest && out->n_events == limit)
         out->more_after = out->events[limit - 1]->seq;
@@ -291,7 +297,7 @@ static enum ebm_status read_metrics(struct daemon *d, const Ebm__Metrics *m,
     struct metric_page p = {.reply = reply, .line = line};
     const struct metrics_query q = {.job = (int64_t)m->job,
                                     .attempt = m->attempt,
-                                    .since_step = m->since_step,
+                                    .since_step = (uint64_t)position_of(m->since_step),
                                     .after_row = m->after_row,
                                     .limit = page_size(m->limit, METRICS_A_PAGE),
                                     .newest = m->newest};

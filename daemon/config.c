@@ -106,6 +106,17 @@ static enum ebm_status take_node(const struct node *n, struct config *out, struc
     return ebm_fail(err, EBM_EINVAL, "unknown key '%.40s' (ebmd --help lists them)", n->key->text);
 }
 
+/* Which of the two is meant nobody can tell. */
+static enum ebm_status check_once(const struct node *first, const struct node *n,
+                                  struct ebm_error *err)
+{
+    for (; first != n; first = first->next)
+        if (strcmp(first->key->text, n->key->text) == 0)
+            return ebm_fail(err, EBM_EINVAL, "'%.40s' is there twice (first in line %u)",
+                            n->key->text, first->key->line);
+    return EBM_OK;
+}
+
 static enum ebm_status take_tree(const struct tree *t, const char *path, struct config *out,
                                  struct ebm_error *err)
 {
@@ -114,7 +125,9 @@ static enum ebm_status take_tree(const struct tree *t, const char *path, struct 
     if (t->root->kind != NODE_MAP)
         return ebm_fail(err, EBM_EINVAL, "%s: not a list of 'key: value' lines", path);
     for (const struct node *n = t->root->child; n != NULL; n = n->next) {
-        enum ebm_status rc = take_node(n, out, err);
+        enum ebm_status rc = check_once(t->root->child, n, err);
+        if (rc == EBM_OK)
+            rc = take_node(n, out, err);
         if (rc != EBM_OK) {
             ebm_prefix(err, "%s:%u:%u", path, n->key->line, n->key->column);
             return rc;

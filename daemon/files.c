@@ -69,7 +69,7 @@ static enum ebm_status read_piece(const char *path, const Ebm__Logs *m, struct b
     ssize_t n = 0;
     if (!buf_reserve(out, want))
         rc = ebm_fail(err, EBM_ENOMEM, "out of memory for a piece of a log");
-    else if (m->offset <= INT64_MAX)
+    else if (m->offset <= INT64_MAX - want)
         n = pread(fd, out->data + out->size, want, (off_t)m->offset);
     if (n < 0)
         rc = ebm_fail_errno(err, errno, "%s: cannot read", path);

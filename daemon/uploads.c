@@ -49,11 +49,21 @@ static void ack_checkpoint(struct daemon *d, const struct live *l, uint64_t uplo
     put(d, l, &m, NULL, 0);
 }
 
+/* The vault forgets it, and what it holds of it; what is complete stays. */
+static void abort_upload(struct daemon *d, int64_t id)
+{
+    struct ebm_error err;
+
+    if (id != 0 && vault_abort(d->vault, id, 0, &err) != EBM_OK)
+        log_warn("vault", "checkpoint=%" PRId64 " error=\"%s\"", id, err.text);
+}
+
 static void refuse(struct daemon *d, struct live *l, const struct ebm_error *err)
 {
     log_warn("upload", "job=%" PRId64 " step=%" PRIu64 " error=\"%s\"", l->job, l->upload.row.step,
              err->text);
     l->upload.state = UPLOAD_NONE;
+    abort_upload(d, l->upload.row.id);
     ack_checkpoint(d, l, l->upload.number, 0, err->code, err->text);
     if (err->code == EBM_ENOSPC)
         orders_pause_full_disk(d, l->job, err);
@@ -135,11 +145,12 @@ void uploads_begin(struct daemon *d, struct live *l, const Ebm__CheckpointBegin 
     fill_row(l, m, &row);
     bool same = l->upload.state != UPLOAD_NONE && l->upload.number == m->upload &&
                 memcmp(l->upload.row.digest, row.digest, DIGEST_BYTES) == 0;
-    if (same && l->upload.state == UPLOAD_RECEIVING) {
+    /* Finishing too: its end comes again then, as a failed commit needs it. */
+    if (same && (l->upload.state == UPLOAD_RECEIVING || l->upload.state == UPLOAD_FINISHING)) {
         ack_bytes(d, l);
         return;
     }
-    if (same && l->upload.state != UPLOAD_STORED)
+    if (same && l->upload.state == UPLOAD_BEGINNING)
         return; /* the vault's answer is on its way */
     int64_t stored = find_stored(d, &row);
     if (stored != 0) {
@@ -377,16 +388,13 @@ void uploads_drop(struct daemon *d, struct live *l)
     struct ebm_error err;
     int64_t id = l->upload.row.id;
     enum upload_state state = l->upload.state;
-    enum ebm_status rc = EBM_OK;
 
     l->upload = (struct upload){.state = UPLOAD_NONE};
     if (state == UPLOAD_NONE || state == UPLOAD_STORED || id == 0)
         return;
+    if (state != UPLOAD_FINISHING)
+        abort_upload(d, id);
     /* It may be complete by now, but no row says so. */
-    if (state == UPLOAD_FINISHING)
-        rc = vault_delete(d->vault, id, 0, &err);
-    else
-        rc = vault_abort(d->vault, id, 0, &err);
-    if (rc != EBM_OK)
+    else if (vault_delete(d->vault, id, 0, &err) != EBM_OK)
         log_warn("vault", "checkpoint=%" PRId64 " error=\"%s\"", id, err.text);
 }
