@@ -34,31 +34,11 @@ static bool says_why(enum store_intent intent)
     return intent == INTENT_PAUSE_NOSPACE || intent == INTENT_ROLLBACK;
 }
 
-/* A run that came to its end while the disk was full has not succeeded when
- * its last checkpoint found no room: with room again, it takes the steps
- * after the newest one once more. */
-static enum ebm_status find_word(struct daemon *d, const struct ending *e, const char **word,
-                                 struct ebm_error *err)
-{
-    struct store_checkpoint c;
-
-    *word = e->attempt.reported;
-    if (e->job.intent != INTENT_PAUSE_NOSPACE || strcmp(*word, "succeeded") != 0)
-        return EBM_OK;
-    enum ebm_status rc = jobs_newest_checkpoint(d, &e->job, &c, err);
-    if (rc == EBM_OK && c.step < e->job.total_steps)
-        *word = "stopped";
-    return rc;
-}
-
 static enum ebm_status decide(struct daemon *d, struct ending *e, struct ebm_error *err)
 {
     struct spec spec;
-    const char *word;
     enum ebm_status rc = replan_read_spec(d, e->job.id, &spec, err);
 
-    if (rc == EBM_OK)
-        rc = find_word(d, e, &word, err);
     if (rc != EBM_OK)
         return rc;
     const struct outcome_case c = {
@@ -66,7 +46,7 @@ static enum ebm_status decide(struct daemon *d, struct ending *e, struct ebm_err
         .intent_reason = says_why(e->job.intent) ? e->job.reason : "",
         .launch = e->live->launch.code,
         .launch_reason = e->live->launch.text,
-        .reported = word,
+        .reported = e->attempt.reported,
         .reported_reason = e->attempt.reported_reason,
         .end = &e->end,
         .forced = e->live->forced,

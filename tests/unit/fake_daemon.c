@@ -61,16 +61,13 @@ static void answer(const struct asked *a, Ebm__ToWorker *m, const void *bulk, si
     send_raw(a, m, bulk, n);
 }
 
-static void on_hello(const struct asked *a)
+static void welcome(const struct asked *a)
 {
     Ebm__ToWorker m = EBM__TO_WORKER__INIT;
     Ebm__Welcome body = EBM__WELCOME__INIT;
     uint8_t digest[DIGEST_BYTES];
-    struct fake_record *r = &a->f->record;
+    const struct fake_record *r = &a->f->record;
 
-    r->hellos++;
-    r->hellos_again += a->m->hello->again;
-    r->ranks = a->m->hello->ranks;
     m.body_case = EBM__TO_WORKER__BODY_WELCOME;
     m.welcome = &body;
     body.heartbeat_ms = FAKE_HEARTBEAT_MS;
@@ -88,6 +85,16 @@ static void on_hello(const struct asked *a)
     answer(a, &m, NULL, 0);
 }
 
+static void on_hello(const struct asked *a)
+{
+    struct fake_record *r = &a->f->record;
+
+    r->hellos++;
+    r->hellos_again += a->m->hello->again;
+    r->ranks = a->m->hello->ranks;
+    welcome(a);
+}
+
 static void on_heartbeat(const struct asked *a)
 {
     Ebm__ToWorker m = EBM__TO_WORKER__INIT;
@@ -96,6 +103,8 @@ static void on_heartbeat(const struct asked *a)
     const Ebm__Heartbeat *h = a->m->heartbeat;
     struct fake_record *r = &a->f->record;
 
+    if (a->script.greet)
+        welcome(a);
     r->heartbeats++;
     r->beat_step = h->step;
     r->command_seen = h->command_seen;
@@ -132,6 +141,8 @@ static void on_metrics(const struct asked *a)
     Ebm__MetricsAck body = EBM__METRICS_ACK__INIT;
 
     note_rows(&a->f->record, a->m->metrics);
+    if (a->script.hold_rows)
+        return;
     m.body_case = EBM__TO_WORKER__BODY_METRICS_ACK;
     m.metrics_ack = &body;
     if (a->script.lie) {

@@ -35,6 +35,8 @@ struct fake_script {
     unsigned refuse_commits; /* so many CheckpointAcks bear commit_status */
     uint32_t commit_status;
     bool hold_commits; /* no CheckpointAck at all */
+    bool hold_rows;    /* no MetricsAck at all */
+    bool greet;        /* each Heartbeat is answered by a Welcome first, as by a new ebmd */
     bool no_finished_ack;
     uint64_t command_seq; /* standing order, 0 = none */
     char command[FAKE_WORD];

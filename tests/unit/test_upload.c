@@ -126,6 +126,45 @@ static void a_failed_commit_is_tried_again(void **state)
     deliver(&(struct fake_script){.refuse_commits = 2, .commit_status = EBM_ECORRUPT}, SOME);
 }
 
+/* Whoever starts from it never takes the steps before it again. */
+static void rows_are_stored_before_a_checkpoint_that_follows_them(void **state)
+{
+    struct fake_script script = {.hold_rows = true};
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, &script);
+    stage_start(&s);
+    stage_put_rows(&s, 0, 5);
+    put_checkpoint(&s, 200, 1000);
+    uint64_t beats = fake_peek(s.daemon)->heartbeats;
+    assert_true(fake_wait(s.daemon, beats_reach, beats + 6));
+    assert_int_equal(fake_peek(s.daemon)->begins, 0);
+    script.hold_rows = false;
+    fake_set_script(s.daemon, &script);
+    assert_true(fake_wait(s.daemon, commits_reach, 1));
+    stage_close(&s);
+}
+
+/* An ebmd that was killed and is back before anybody missed it. */
+static void a_welcome_that_nobody_asked_for_is_heard(void **state)
+{
+    struct fake_script script = {.hold_rows = true};
+    struct stage s;
+
+    (void)state;
+    stage_open(&s, &script);
+    stage_start(&s);
+    stage_put_rows(&s, 0, 5);
+    assert_true(fake_wait(s.daemon, rows_reach, 5));
+    put_checkpoint(&s, 200, 1000);
+    script.greet = true; /* and it says which rows it has */
+    fake_set_script(s.daemon, &script);
+    assert_true(fake_wait(s.daemon, commits_reach, 1));
+    assert_int_equal(fake_peek(s.daemon)->hellos, 1);
+    stage_close(&s);
+}
+
 static void a_full_disk_drops_the_snapshot(void **state)
 {
     struct stage s;
@@ -139,6 +178,7 @@ static void a_full_disk_drops_the_snapshot(void **state)
     assert_int_equal(stage_finish(&s, "paused"), EBM_OK);
     assert_int_equal(fake_peek(s.daemon)->commits, 1);
     assert_commit(&s, 0, 400, 2000);
+    assert_string_equal(fake_peek(s.daemon)->outcome, "paused");
     stage_close(&s);
 }
 
@@ -152,6 +192,9 @@ static void one_that_never_commits_is_given_up(void **state)
     put_checkpoint(&s, 200, 1000);
     assert_int_equal(stage_finish(&s, "succeeded"), EBM_OK);
     assert_int_equal(fake_peek(s.daemon)->commits, 0);
+    assert_string_equal(fake_peek(s.daemon)->outcome, "stopped"); /* it is nowhere */
+    assert_string_equal(fake_peek(s.daemon)->reason,
+                        "its last checkpoint could not be stored: by the script");
     stage_close(&s);
 }
 
@@ -306,6 +349,8 @@ int main(void)
         cmocka_unit_test(lies_and_garbage_change_nothing),
         cmocka_unit_test(a_slow_daemon_is_given_time),
         cmocka_unit_test(a_failed_commit_is_tried_again),
+        cmocka_unit_test(rows_are_stored_before_a_checkpoint_that_follows_them),
+        cmocka_unit_test(a_welcome_that_nobody_asked_for_is_heard),
         cmocka_unit_test(a_full_disk_drops_the_snapshot),
         cmocka_unit_test(one_that_never_commits_is_given_up),
         cmocka_unit_test(one_that_forgets_at_once_does_not_make_us_spin),

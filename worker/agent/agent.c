@@ -79,12 +79,10 @@ static void agent_order_done(struct sink *s, enum sink_order order)
 }
 
 /* The wire takes UTF-8 only, and cutting may split a character. */
-static void copy_plain(char *to, size_t size, const char *from)
+static void copy_text(char *to, size_t size, const char *from)
 {
     snprintf(to, size, "%s", from != NULL ? from : "");
-    for (; *to != '\0'; to++)
-        if ((unsigned char)*to >= 0x7f || (unsigned char)*to < 0x20)
-            *to = '?';
+    wire_mend_text(to);
 }
 
 static enum ebm_status agent_finish(struct sink *s, const char *outcome, const char *reason,
@@ -92,8 +90,8 @@ static enum ebm_status agent_finish(struct sink *s, const char *outcome, const c
 {
     struct ending ending = {.step = step};
 
-    copy_plain(ending.outcome, sizeof ending.outcome, outcome);
-    copy_plain(ending.reason, sizeof ending.reason, reason);
+    copy_text(ending.outcome, sizeof ending.outcome, outcome);
+    copy_text(ending.reason, sizeof ending.reason, reason);
     return mailbox_finish(&s->mailbox, &ending, err);
 }
 

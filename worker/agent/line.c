@@ -1,6 +1,6 @@
 #include "agent/line.h"
 
-#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,6 +132,28 @@ static bool all_delivered(const struct line *l)
     return rows_empty(&l->metrics.rows) && upload_idle(&l->upload) && l->pictures.n == 0;
 }
 
+/* Words that promise a checkpoint of the last step; "stopped" promises none. */
+static bool promises_checkpoint(const char *outcome)
+{
+    static const char *const words[] = {"succeeded", "paused", "cancelled"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(outcome, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static void read_ending(struct line *l, struct ending *out)
+{
+    mailbox_read_ending(l->mailbox, out);
+    if (!l->upload.lost || !promises_checkpoint(out->outcome))
+        return;
+    strcpy(out->outcome, "stopped");
+    snprintf(out->reason, sizeof out->reason, "its last checkpoint could not be stored: %.300s",
+             l->upload.lost_error.text);
+    wire_mend_text(out->reason);
+}
+
 static int64_t end_tick(struct line *l, int64_t now)
 {
     Ebm__FromWorker message = EBM__FROM_WORKER__INIT;
@@ -142,7 +164,7 @@ static int64_t end_tick(struct line *l, int64_t now)
         return INT64_MAX;
     if (now < l->end_ms)
         return l->end_ms;
-    mailbox_read_ending(l->mailbox, &ending);
+    read_ending(l, &ending);
     body.outcome = ending.outcome;
     body.reason = ending.reason;
     body.step = ending.step;

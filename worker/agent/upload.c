@@ -226,6 +226,8 @@ static void refused(struct upload *u, const Ebm__CheckpointAck *ack,
               ack->error);
     if (full || ++u->refusals >= REFUSALS_MAX) {
         log_error("checkpoint-dropped", "step=%llu", (unsigned long long)u->now.step);
+        u->lost = true;
+        ebm_fail(&u->lost_error, EBM_EIO, "%s", ack->error);
         finish_one(u);
         return;
     }
@@ -251,6 +253,7 @@ void upload_done_ack(struct upload *u, const Ebm__CheckpointAck *ack,
     log_info("checkpoint-stored", "step=%llu checkpoint=%llu bytes=%zu ms_since_begin=%lld",
              (unsigned long long)u->now.step, (unsigned long long)ack->checkpoint, u->now.blob.size,
              (long long)(now - u->begin_ms));
+    u->lost = false;
     finish_one(u);
 }
 

@@ -30,6 +30,8 @@ struct upload {
     int64_t begin_ms;   /* when Begin last went */
     unsigned strikes;   /* losses in a row */
     unsigned refusals;  /* errors from ebmd for this snapshot */
+    bool lost;          /* the newest one that ended was not stored, and why: */
+    struct ebm_error lost_error;
 };
 
 /* Takes the blob. */
