@@ -88,23 +88,33 @@ static struct retention_row *find_newest_healthy(struct retention_row *row, size
     return best;
 }
 
+/* For want of any other reason. */
+static void keep_if_lost(struct retention_row *r, const char *why)
+{
+    if (r != NULL && !r->keep)
+        keep(r, why);
+}
+
 /* The rows rise by step. */
 static void keep_line(struct retention_row *row, size_t n)
 {
-    struct retention_row *newest = NULL, *healthy = NULL;
+    struct retention_row *newest = NULL, *healthy = NULL, *proving = NULL;
 
     for (size_t i = 0; i < n; i++) {
         if (row[i].c.deleted || !row[i].on_line)
             continue;
         if (!has_health(&row[i], "poisoned"))
             newest = &row[i];
-        if (has_health(&row[i], "healthy"))
+        if (has_health(&row[i], "healthy")) {
             healthy = &row[i];
+            proving = NULL;
+        } else if (proving == NULL && has_health(&row[i], "probation")) {
+            proving = &row[i];
+        }
     }
-    if (newest != NULL && !newest->keep)
-        keep(newest, "line");
-    if (healthy != NULL && !healthy->keep)
-        keep(healthy, "line");
+    keep_if_lost(newest, "line");
+    keep_if_lost(healthy, "line");
+    keep_if_lost(proving, "proving");
 }
 
 void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best)

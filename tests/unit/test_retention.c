@@ -144,11 +144,39 @@ static void the_ends_of_the_line_stay(void **state)
     assert_because(row, 7, 2, "line");
     assert_because(row, 7, 3, "");
     assert_because(row, 7, 4, "healthy");
-    assert_because(row, 7, 5, "");
+    assert_because(row, 7, 5, "proving");
     assert_because(row, 7, 6, "line");
     assert_because(row, 7, 7, "");
     retention_choose(row, 7, 2, 0); /* where it is kept anyway, nothing more is said */
     assert_because(row, 7, 6, "last-2");
+}
+
+/* Three checkpoints 20 steps apart span less than the 100 clean steps. */
+static void one_stays_until_it_has_proved_healthy(void **state)
+{
+    struct lineage_span span[] = {{1, 0, UINT64_MAX}};
+    const struct lineage line = {.span = span, .count = 1};
+    struct retention_row row[20];
+    uint64_t newest_healthy = 0;
+    size_t n = 0;
+
+    (void)state;
+    for (uint64_t step = 20; step <= 400; step += 20) {
+        row[n] = row_of((int64_t)step, step, NAN, "probation");
+        row[n].c.attempt = 1;
+        row[n++].on_line = true;
+        for (size_t i = 0; i < n; i++) {
+            if (!row[i].c.deleted && retention_has_proved(&row[i].c, &line, step, 100)) {
+                strcpy(row[i].c.health, "healthy");
+                newest_healthy = row[i].c.step;
+            }
+        }
+        assert_true(step < 120 || step - newest_healthy < 260);
+        retention_choose(row, n, 3, 0);
+        for (size_t i = 0; i < n; i++)
+            row[i].c.deleted |= !row[i].keep;
+    }
+    assert_true(newest_healthy >= 240);
 }
 
 static void what_is_deleted_counts_for_nothing(void **state)
@@ -212,7 +240,26 @@ static bool may_be_best(const struct retention_row *r)
     return isfinite(r->c.score) && !is(r, "suspect") && !is(r, "poisoned");
 }
 
-/* By its definition: how many rows that are there come before this one. */
+/* Whether nothing on the line since the newest healthy one there is older. */
+static bool is_next_to_prove(const struct retention_row *row, size_t n,
+                             const struct retention_row *r)
+{
+    const struct retention_row *before = NULL;
+
+    if (!r->on_line || !is(r, "probation"))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct retention_row *o = &row[i];
+        bool counts = !o->c.deleted && o->on_line && (is(o, "healthy") || is(o, "probation"));
+        if (counts && o > r && is(o, "healthy"))
+            return false;
+        if (counts && o < r)
+            before = o;
+    }
+    return before == NULL || is(before, "healthy");
+}
+
+/* By its definition, of rows in order: how many rows that are there come before this one. */
 static bool is_wanted(const struct retention_row *row, size_t n, const struct retention_row *r,
                       uint32_t keep_last, uint32_t keep_best)
 {
@@ -236,7 +283,7 @@ static bool is_wanted(const struct retention_row *row, size_t n, const struct re
            (r->c.pinned || r->referenced || newer < keep_last ||
             (may_be_best(r) && better < keep_best) || (is(r, "healthy") && newer_healthy == 0) ||
             (r->on_line && !is(r, "poisoned") && later == 0) ||
-            (r->on_line && is(r, "healthy") && later_healthy == 0));
+            (r->on_line && is(r, "healthy") && later_healthy == 0) || is_next_to_prove(row, n, r));
 }
 
 static void any_rows_follow_the_definition(void **state)
@@ -318,6 +365,7 @@ int main(void)
         cmocka_unit_test(pinned_and_used_stay),
         cmocka_unit_test(the_newest_healthy_stays),
         cmocka_unit_test(the_ends_of_the_line_stay),
+        cmocka_unit_test(one_stays_until_it_has_proved_healthy),
         cmocka_unit_test(what_is_deleted_counts_for_nothing),
         cmocka_unit_test(all_reasons_fit),
         cmocka_unit_test(any_rows_follow_the_definition),
