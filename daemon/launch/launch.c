@@ -39,6 +39,9 @@ static const struct {
     {"oob_tcp_disable_ipv6_family", "1"},
     /* Once a rank has died the others are of no use: no wait before SIGKILL. */
     {"odls_base_sigkill_timeout", "0"},
+    /* A rank that waits for another gives way: the cores are shared with
+     * other jobs, and with the agent's thread. */
+    {"mpi_yield_when_idle", "1"},
 };
 
 static void put_mpirun(struct plan_writer *w, const struct launch_request *r,
