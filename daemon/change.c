@@ -25,14 +25,14 @@ static const struct verb_row {
     const char *asked;        /* the reason while that stops */
     const char *reason;       /* the reason otherwise */
 } verb_rows[] = {
-    {"pause", live_states | BIT(JOB_QUEUED), JOB_EV_PAUSED, INTENT_PAUSE,
-     "pausing: a checkpoint first", "paused on request"},
+    {"pause", live_states | BIT(JOB_QUEUED), JOB_EV_PAUSED, INTENT_PAUSE, "a checkpoint first",
+     "paused on request"},
     {"resume", BIT(JOB_PAUSED) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) | BIT(JOB_DIVERGED),
      JOB_EV_REQUEUE, INTENT_NONE, "", "resumed"},
     {"cancel", live_states | BIT(JOB_QUEUED) | BIT(JOB_HELD) | BIT(JOB_PAUSED), JOB_EV_CANCELLED,
-     INTENT_CANCEL, "cancelling: a checkpoint first", "cancelled on request"},
+     INTENT_CANCEL, "a checkpoint first", "cancelled on request"},
     {"kill", live_states | BIT(JOB_QUEUED) | BIT(JOB_HELD) | BIT(JOB_PAUSED), JOB_EV_CANCELLED,
-     INTENT_KILL, "killing its processes", "killed on request"},
+     INTENT_KILL, "its processes are being killed", "killed on request"},
     {"hold", BIT(JOB_QUEUED), JOB_EV_HOLD, INTENT_NONE, "", ""},
     {"release", BIT(JOB_HELD), JOB_EV_RELEASE, INTENT_NONE, "", ""},
 };

@@ -102,10 +102,10 @@ static void end_diverged(const struct outcome_case *c, struct outcome *out)
     } else {
         out->event = JOB_EV_DIVERGED;
         if (c->rollbacks_used > 0)
-            snprintf(out->job_reason, sizeof out->job_reason,
-                     "diverged, and %u rollbacks did not help: %.280s", c->rollbacks_used, why);
+            snprintf(out->job_reason, sizeof out->job_reason, "%u rollbacks did not help: %.280s",
+                     c->rollbacks_used, why);
         else
-            snprintf(out->job_reason, sizeof out->job_reason, "diverged: %.300s", why);
+            snprintf(out->job_reason, sizeof out->job_reason, "%.300s", why);
     }
 }
 

@@ -217,9 +217,7 @@ static enum ebm_status insert_row(struct daemon *d, struct live *l, struct store
     rc = jobs_save(d, job, err);
     if (rc != EBM_OK)
         return rc;
-    return jobs_log(d, job, "checkpoint", err,
-                    "c%" PRId64 " at step %" PRIu64 ", %" PRIu64 " bytes", row->id, row->step,
-                    row->bytes);
+    return jobs_log(d, job, "checkpoint", err, "c%" PRId64 " at step %" PRIu64, row->id, row->step);
 }
 
 /* Effect: id is the job, number the checkpoint. Only now is it stored. */

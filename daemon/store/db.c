@@ -91,6 +91,8 @@ static enum ebm_status fail_code(const struct db *db, int rc, struct ebm_error *
         return ebm_fail(err, EBM_ESTATE, "%s: another program holds it locked; end that program",
                         db->path);
     case SQLITE_IOERR:
+        if (sqlite3_system_errno(db->handle) == 0)
+            return ebm_fail(err, EBM_EIO, "%s: %s", db->path, why);
         return ebm_fail(err, EBM_EIO, "%s: %s: %s", db->path, why,
                         strerror(sqlite3_system_errno(db->handle)));
     default:
