@@ -70,6 +70,9 @@ case_a_request_sent_twice_is_done_once() {
     equal "jobs" 1 "$(ebmctl list -o json | jq length)"
 }
 
+# One that listens, and at least a client's probe and its session.
+client_is_connected() { [ "$(grep -c "$EBM_HOME/run/control\$" /proc/net/unix)" -ge 3 ]; }
+
 # The reply is lost with a killed ebmd; the request comes again to the next.
 case_a_request_survives_the_daemon_it_was_sent_to() {
     local pid client
@@ -80,6 +83,7 @@ case_a_request_survives_the_daemon_it_was_sent_to() {
     ebmctl submit toy.yaml --hold -o json >job &
     client=$!
     helpers+=("$client")
+    wait_for $SOON "the client" client_is_connected
     kill_ebmd
     start_ebmd
     wait "$client" || fail "submit was refused"
