@@ -1,5 +1,6 @@
 #include "base/rng.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -43,6 +44,20 @@ INLINE void fill_columns(struct rng_key key, uint32_t a, uint32_t b, uint32_t c,
 {
     for (uint32_t i = 0; i < CHUNK_BLOCKS; i++) {
         uint32_t x[4] = {a, b, c, first + i};
+        philox(key, x);
+        out->w[0][i] = x[0];
+        out->w[1][i] = x[1];
+        out->w[2][i] = x[2];
+        out->w[3][i] = x[3];
+    }
+}
+
+/* Blocks (a, b ..., c, block) by columns. */
+INLINE void fill_side(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, uint32_t block,
+                      struct columns *out)
+{
+    for (uint32_t i = 0; i < CHUNK_BLOCKS; i++) {
+        uint32_t x[4] = {a, b + i, c, block};
         philox(key, x);
         out->w[0][i] = x[0];
         out->w[1][i] = x[1];
@@ -119,10 +134,8 @@ INLINE void uniform_chunk(const struct columns *in, float *out)
             out[4 * i + j] = to_uniform(in->w[j][i]);
 }
 
-INLINE void normal_chunk(const struct columns *in, float *out)
+INLINE void normal_columns(const struct columns *in, float n[4][CHUNK_BLOCKS])
 {
-    float n[4][CHUNK_BLOCKS];
-
     for (int j = 0; j < 4; j += 2)
         for (int i = 0; i < CHUNK_BLOCKS; i++) {
             float r = radius(in->w[j][i]), c, s;
@@ -130,14 +143,23 @@ INLINE void normal_chunk(const struct columns *in, float *out)
             n[j][i] = r * c;
             n[j + 1][i] = r * s;
         }
+}
+
+INLINE void normal_chunk(const struct columns *in, float *out)
+{
+    float n[4][CHUNK_BLOCKS];
+
+    normal_columns(in, n);
     for (int i = 0; i < CHUNK_BLOCKS; i++)
         for (int j = 0; j < 4; j++)
             out[4 * i + j] = n[j][i];
 }
 
 typedef void chunk_fn(struct rng_key key, const uint32_t abc[3], uint32_t block, float *out);
+typedef void side_fn(struct rng_key key, const uint32_t abc[3], uint32_t block,
+                     float out[4][CHUNK_BLOCKS]);
 
-/* One pair of chunk functions for an instruction set. */
+/* The functions of an instruction set. */
 #define CHUNKS(name, attribute)                                                                    \
     attribute static void uniform_##name(struct rng_key key, const uint32_t abc[3],                \
                                          uint32_t block, float *out)                               \
@@ -152,6 +174,13 @@ typedef void chunk_fn(struct rng_key key, const uint32_t abc[3], uint32_t block,
         struct columns words;                                                                      \
         fill_columns(key, abc[0], abc[1], abc[2], block, &words);                                  \
         normal_chunk(&words, out);                                                                 \
+    }                                                                                              \
+    attribute static void side_##name(struct rng_key key, const uint32_t abc[3], uint32_t block,   \
+                                      float out[4][CHUNK_BLOCKS])                                  \
+    {                                                                                              \
+        struct columns words;                                                                      \
+        fill_side(key, abc[0], abc[1], abc[2], block, &words);                                     \
+        normal_columns(&words, out);                                                               \
     }
 
 CHUNKS(portable, )
@@ -163,11 +192,12 @@ CHUNKS(avx512, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))))
 static const struct {
     const char *name;
     chunk_fn *uniform, *normal;
+    side_fn *side;
 } isas[RNG_ISA_COUNT] = {
-    [RNG_ISA_PORTABLE] = {"portable", uniform_portable, normal_portable},
+    [RNG_ISA_PORTABLE] = {"portable", uniform_portable, normal_portable, side_portable},
 #if defined(__x86_64__)
-    [RNG_ISA_AVX2] = {"avx2", uniform_avx2, normal_avx2},
-    [RNG_ISA_AVX512] = {"avx512", uniform_avx512, normal_avx512},
+    [RNG_ISA_AVX2] = {"avx2", uniform_avx2, normal_avx2, side_avx2},
+    [RNG_ISA_AVX512] = {"avx512", uniform_avx512, normal_avx512, side_avx512},
 #endif
 };
 
@@ -239,6 +269,16 @@ void rng_normal(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, size_t f
     const uint32_t abc[3] = {a, b, c};
 
     fill(isas[rng_isa_current()].normal, key, abc, first, n, out);
+}
+
+static_assert((int)RNG_SIDE == (int)CHUNK_BLOCKS, "a side is a chunk of columns");
+
+void rng_normal_side(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, uint32_t block,
+                     float out[4][RNG_SIDE])
+{
+    const uint32_t abc[3] = {a, b, c};
+
+    isas[rng_isa_current()].side(key, abc, block, out);
 }
 
 void rng_block(struct rng_key key, const uint32_t counter[4], uint32_t out[4])

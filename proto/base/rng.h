@@ -51,6 +51,12 @@ void rng_uniform(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, size_t 
 void rng_normal(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, size_t first, size_t n,
                 float *out);
 
+/* The same numbers side by side: out[j][s] is element 4 * block + j of the
+ * vector with counters (a, b + s, c), for sixteen s. */
+enum { RNG_SIDE = 16 };
+void rng_normal_side(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, uint32_t block,
+                     float out[4][RNG_SIDE]);
+
 /* Unbiased integer in [0, bound), bound > 0: (a, b, c) and an own retry
  * counter. */
 uint32_t rng_below(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, uint32_t bound);

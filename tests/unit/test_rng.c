@@ -231,6 +231,32 @@ static void bits_are_fixed(void **state)
     free(x);
 }
 
+/* Sixteen vectors side by side hold the same numbers, from every set. */
+static void check_side(void)
+{
+    float side[4][RNG_SIDE], one[4];
+
+    for (uint32_t block = 0; block < 40; block += 13) {
+        rng_normal_side(key, 9, UINT32_MAX - 7, 3, block, side);
+        for (uint32_t s = 0; s < RNG_SIDE; s++) {
+            rng_normal(key, 9, UINT32_MAX - 7 + s, 3, 4 * block, 4, one);
+            for (int j = 0; j < 4; j++)
+                assert_memory_equal(&side[j][s], &one[j], sizeof one[j]);
+        }
+    }
+}
+
+static void numbers_side_by_side(void **state)
+{
+    enum rng_isa best = rng_isa_current();
+
+    (void)state;
+    for (int isa = 0; isa < RNG_ISA_COUNT; isa++)
+        if (rng_isa_select((enum rng_isa)isa))
+            check_side();
+    assert_true(rng_isa_select(best));
+}
+
 static void below_is_unbiased(void **state)
 {
     enum { BOUND = 10, N = 200000 };
@@ -283,6 +309,7 @@ int main(void)
         cmocka_unit_test(tails_are_normal),
         cmocka_unit_test(kolmogorov_smirnov),
         cmocka_unit_test(bits_are_fixed),
+        cmocka_unit_test(numbers_side_by_side),
         cmocka_unit_test(below_is_unbiased),
         cmocka_unit_test(below_rejects),
     };
