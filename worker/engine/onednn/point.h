@@ -4,8 +4,8 @@
  * All arrays are POINT_ALIGN-byte aligned and counts are multiples of
  * POINT_STEP, so there are no tails and an element's bits depend on its own
  * input only. */
-#ifndef EBM_ENGINE_CPU_POINT_H
-#define EBM_ENGINE_CPU_POINT_H
+#ifndef EBM_ENGINE_ONEDNN_POINT_H
+#define EBM_ENGINE_ONEDNN_POINT_H
 
 #include <stddef.h>
 

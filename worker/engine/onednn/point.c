@@ -1,4 +1,4 @@
-#include "engine/cpu/point.h"
+#include "engine/onednn/point.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -7,8 +7,8 @@
  *
  * oneDNN's own threads are never used: whoever makes or runs a primitive is
  * between onednn_serial_begin and onednn_serial_end. */
-#ifndef EBM_ENGINE_CPU_ONEDNN_H
-#define EBM_ENGINE_CPU_ONEDNN_H
+#ifndef EBM_ENGINE_ONEDNN_DOOR_H
+#define EBM_ENGINE_ONEDNN_DOOR_H
 
 #include <stdbool.h>
 #include <stddef.h>

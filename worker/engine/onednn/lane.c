@@ -1,4 +1,4 @@
-#include "engine/cpu/lane.h"
+#include "engine/onednn/lane.h"
 
 #include <stdlib.h>
 #include <string.h>

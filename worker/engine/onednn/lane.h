@@ -1,9 +1,9 @@
 /* One lane: the memory of one tile, and the tapes bound to it. Lanes share
  * the plan's primitives and the packed weights, and nothing else. */
-#ifndef EBM_ENGINE_CPU_LANE_H
-#define EBM_ENGINE_CPU_LANE_H
+#ifndef EBM_ENGINE_ONEDNN_LANE_H
+#define EBM_ENGINE_ONEDNN_LANE_H
 
-#include "engine/cpu/plan.h"
+#include "engine/onednn/plan.h"
 
 enum lane_tape { LANE_PACK, LANE_FORWARD, LANE_BACKWARD_INPUT, LANE_BACKWARD_PARAMS, LANE_TAPES };
 

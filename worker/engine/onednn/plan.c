@@ -1,4 +1,4 @@
-#include "engine/cpu/plan.h"
+#include "engine/onednn/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

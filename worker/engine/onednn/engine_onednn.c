@@ -1,10 +1,10 @@
-#include "engine/cpu/cpu.h"
+#include "engine/onednn/engine_onednn.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/cpu/lane.h"
 #include "engine/langevin.h"
+#include "engine/onednn/lane.h"
 
 /* Shape letters: T tile, D floats of a sample, P parameters, K steps. */
 
@@ -32,7 +32,7 @@ static size_t tile_for(const struct net *net)
     return TILE_DENSE;
 }
 
-static void cpu_destroy(struct engine *e)
+static void onednn_engine_destroy(struct engine *e)
 {
     if (e == NULL)
         return;
@@ -65,39 +65,41 @@ static enum ebm_status build(struct engine *e, size_t threads, struct ebm_error 
     return st;
 }
 
-static enum ebm_status cpu_create(const struct net *net, size_t threads, struct engine **out,
-                                  struct ebm_error *err)
+static enum ebm_status onednn_engine_create(const struct net *net,
+                                            const struct engine_options *options,
+                                            struct engine **out, struct ebm_error *err)
 {
     struct engine *e;
 
     *out = NULL;
-    if (net->layers == 0 || threads == 0)
+    if (net->layers == 0 || options->threads == 0)
         return ebm_fail(err, EBM_EINVAL, "an engine needs a settled net and at least one thread");
     e = calloc(1, sizeof *e);
     if (e == NULL)
         return ebm_fail(err, EBM_ENOMEM, "no memory for an engine");
     e->net = *net;
     int before = onednn_serial_begin();
-    enum ebm_status st = build(e, threads, err);
+    enum ebm_status st = build(e, options->threads, err);
     onednn_serial_end(before);
     if (st == EBM_OK)
         *out = e;
     else
-        cpu_destroy(e);
+        onednn_engine_destroy(e);
     return st;
 }
 
-static size_t cpu_tile(const struct engine *e)
+static size_t onednn_engine_tile(const struct engine *e)
 {
     return e->plan.tile;
 }
 
-bool engine_cpu_impl(const struct engine *e, size_t i, char *out, size_t size)
+bool engine_onednn_impl(const struct engine *e, size_t i, char *out, size_t size)
 {
     return plan_describe(&e->plan, i, out, size);
 }
 
-static enum ebm_status cpu_set_params(struct engine *e, const float *params, struct ebm_error *err)
+static enum ebm_status onednn_engine_set_params(struct engine *e, const float *params,
+                                                struct ebm_error *err)
 {
     memcpy((unsigned char *)e->store + e->plan.params, params, e->net.params * sizeof *params);
     int before = onednn_serial_begin();
@@ -134,8 +136,8 @@ static void load_x(struct engine *e, struct lane *l, const float *x, size_t n)
     memset(tile + n * d, 0, (e->plan.tile - n) * d * sizeof *x);
 }
 
-static enum ebm_status cpu_energy(struct engine *e, size_t lane, const float *x, size_t n,
-                                  float *energy, struct ebm_error *err)
+static enum ebm_status onednn_engine_energy(struct engine *e, size_t lane, const float *x, size_t n,
+                                            float *energy, struct ebm_error *err)
 {
     enum ebm_status st = check_call(e, lane, n, err);
 
@@ -166,8 +168,9 @@ static enum ebm_status run_input(struct lane *l, struct ebm_error *err)
     return st == EBM_OK ? lane_run(l, LANE_BACKWARD_INPUT, NULL, err) : st;
 }
 
-static enum ebm_status cpu_grad_input(struct engine *e, size_t lane, const float *x, size_t n,
-                                      float *energy, float *grad, struct ebm_error *err)
+static enum ebm_status onednn_engine_grad_input(struct engine *e, size_t lane, const float *x,
+                                                size_t n, float *energy, float *grad,
+                                                struct ebm_error *err)
 {
     enum ebm_status st = check_call(e, lane, n, err);
 
@@ -184,10 +187,10 @@ static enum ebm_status cpu_grad_input(struct engine *e, size_t lane, const float
     return st;
 }
 
-static enum ebm_status cpu_grad_params(struct engine *e, size_t lane, const float *x, size_t n,
-                                       void (*weigh)(void *arg, const float *energy, float *weight,
-                                                     size_t n),
-                                       void *arg, float *energy, float *grad, struct ebm_error *err)
+static enum ebm_status
+onednn_engine_grad_params(struct engine *e, size_t lane, const float *x, size_t n,
+                          void (*weigh)(void *arg, const float *energy, float *weight, size_t n),
+                          void *arg, float *energy, float *grad, struct ebm_error *err)
 {
     enum ebm_status st = check_call(e, lane, n, err);
 
@@ -227,8 +230,8 @@ static void langevin_step(struct engine *e, struct lane *l, struct engine_chain 
     c->grad_norm_sum += c->grad_norm_last;
 }
 
-static enum ebm_status cpu_langevin(struct engine *e, size_t lane, struct engine_chain *c,
-                                    struct ebm_error *err)
+static enum ebm_status onednn_engine_langevin(struct engine *e, size_t lane, struct engine_chain *c,
+                                              struct ebm_error *err)
 {
     enum ebm_status st = check_call(e, lane, c->n, err);
 
@@ -250,14 +253,14 @@ static enum ebm_status cpu_langevin(struct engine *e, size_t lane, struct engine
     return st;
 }
 
-const struct engine_ops engine_cpu = {
-    .name = "cpu",
-    .create = cpu_create,
-    .destroy = cpu_destroy,
-    .tile = cpu_tile,
-    .set_params = cpu_set_params,
-    .energy = cpu_energy,
-    .grad_input = cpu_grad_input,
-    .grad_params = cpu_grad_params,
-    .langevin = cpu_langevin,
+const struct engine_ops engine_onednn = {
+    .name = "onednn",
+    .create = onednn_engine_create,
+    .destroy = onednn_engine_destroy,
+    .tile = onednn_engine_tile,
+    .set_params = onednn_engine_set_params,
+    .energy = onednn_engine_energy,
+    .grad_input = onednn_engine_grad_input,
+    .grad_params = onednn_engine_grad_params,
+    .langevin = onednn_engine_langevin,
 };

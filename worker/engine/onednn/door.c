@@ -1,4 +1,4 @@
-#include "engine/cpu/onednn.h"
+#include "engine/onednn/door.h"
 
 #include <omp.h>
 #include <stdio.h>

@@ -9,14 +9,14 @@
  * gradients). Both backward tapes want a forward before them. An activation's
  * forward leaves its derivative where its input was, so the chain keeps two
  * tensors a layer and nothing else. */
-#ifndef EBM_ENGINE_CPU_PLAN_H
-#define EBM_ENGINE_CPU_PLAN_H
+#ifndef EBM_ENGINE_ONEDNN_PLAN_H
+#define EBM_ENGINE_ONEDNN_PLAN_H
 
 #include <stddef.h>
 
 #include "base/err.h"
-#include "engine/cpu/onednn.h"
-#include "engine/cpu/point.h"
+#include "engine/onednn/door.h"
+#include "engine/onednn/point.h"
 #include "net/net.h"
 
 enum plan_op_kind {
