@@ -32,7 +32,7 @@ door 'sodium\.h' proto/digest/digest.c
 door 'zlib\.h' proto/idx/idx.c
 door 'sqlite3\.h' daemon/store/db.c
 door 'mpi\.h' worker/comm/comm.c
-door 'dnnl\.h' worker/engine/cpu/onednn.c worker/engine/cpu/onednn.h
+door 'dnnl\.h' worker/engine/onednn/door.c worker/engine/onednn/door.h
 door 'png\.h' worker/picture/encode.c
 
 # layer FOLDER FORBIDDEN-FOLDERS: what it must not include.

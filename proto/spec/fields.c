@@ -96,8 +96,10 @@ const struct field field_table[FIELD_COUNT] = {
      "replay", "initial|initialization|initialisation|start|chain_init",
      "Where chains start: replay (the buffer), noise (afresh), data (contrastive divergence).",
      "Tieleman 2008 (persistent CD); " LANGEVIN},
-    {"sampler.precision", FIELD_ENUM, PLACE(sampler.precision), 0, 0, "fp32", "bf16", FIELD_MATH,
-     "fp32", "dtype|float|fp", "Precision of the operands; the chain itself is always fp32.",
+    {"sampler.precision", FIELD_ENUM, PLACE(sampler.precision), 0, 0, "fp32|bf16", NULL, FIELD_MATH,
+     "fp32", "dtype|float|fp",
+     "Operands of the chains' products: fp32, or bf16, which is faster; the chain itself is always "
+     "fp32.",
      SYSTEM},
 
     {"replay.size", FIELD_WHOLE, PLACE(replay.size), 1, 100000000, NULL, NULL, FIELD_MATH, "8192",

@@ -25,7 +25,7 @@ enum {
 
 enum spec_objective { OBJECTIVE_EBM };
 enum spec_chain_init { CHAIN_REPLAY, CHAIN_NOISE, CHAIN_DATA };
-enum spec_precision { PRECISION_FP32 };
+enum spec_precision { PRECISION_FP32, PRECISION_BF16 };
 enum spec_optimizer { OPTIMIZER_ADAM, OPTIMIZER_SGD };
 enum spec_on_divergence { DIVERGENCE_ROLLBACK, DIVERGENCE_PAUSE, DIVERGENCE_FAIL };
 

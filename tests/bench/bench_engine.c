@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "engine/cpu/cpu.h"
+#include "engine/onednn/engine_onednn.h"
 #include "engine/engine.h"
 
 enum { BATCH = 128, REPEATS = 5 };
@@ -103,7 +103,7 @@ static void list_impl(const struct bench *b)
 {
     char text[160];
 
-    for (size_t i = 0; engine_cpu_impl(b->engine, i, text, sizeof text); i++)
+    for (size_t i = 0; engine_onednn_impl(b->engine, i, text, sizeof text); i++)
         printf("    %s\n", text);
 }
 
@@ -128,9 +128,9 @@ static void setup(struct bench *b, const char *preset, struct net_shape in)
         fprintf(stderr, "bench_engine: no preset %s\n", preset);
         exit(2);
     }
-    b->ops = engine_find("cpu");
+    b->ops = engine_find("auto");
     if (net_settle(&b->net, in, spec, layers, NULL, &err) != EBM_OK ||
-        b->ops->create(&b->net, 1, &b->engine, &err) != EBM_OK)
+        b->ops->create(&b->net, &(struct engine_options){.threads = 1}, &b->engine, &err) != EBM_OK)
         die(&err);
     b->tile = b->ops->tile(b->engine);
     b->d = net_shape_size(in);

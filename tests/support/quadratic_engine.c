@@ -19,12 +19,13 @@ static void quadratic_destroy(struct engine *e)
     free(e);
 }
 
-static enum ebm_status quadratic_create(const struct net *net, size_t threads, struct engine **out,
+static enum ebm_status quadratic_create(const struct net *net,
+                                        const struct engine_options *options, struct engine **out,
                                         struct ebm_error *err)
 {
     struct engine *e = calloc(1, sizeof *e);
 
-    (void)threads;
+    (void)options;
     if (e == NULL || net->params < net_shape_size(net->in)) {
         free(e);
         return ebm_fail(err, EBM_EINVAL, "the quadratic engine needs a parameter an element");

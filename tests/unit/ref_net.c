@@ -1,5 +1,8 @@
 #include "ref_net.h"
 
+#include "engine/wide/kernel.h"
+#include "engine/wide/wide.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -189,15 +192,62 @@ static void must(enum ebm_status st, const struct ebm_error *err)
     abort();
 }
 
+/* ---- engines ---- */
+
+static const struct {
+    const char *name, *isa, *shown;
+} engines[] = {{"onednn", NULL, "onednn"},
+               {"wide", "portable", "wide portable"},
+               {"wide", "avx2", "wide avx2"},
+               {"wide", "avx512", "wide avx512"},
+               {"wide", "avx512-bf16", "wide avx512-bf16"}};
+enum { ENGINES = sizeof engines / sizeof engines[0] };
+
+static size_t engine;
+static enum spec_precision precision;
+
+bool ref_engine_select(size_t i)
+{
+    for (engine = 0; engine < ENGINES; engine++) {
+        bool here = engines[engine].isa == NULL || wide_select(engines[engine].isa);
+        if (here && i-- == 0)
+            return true;
+    }
+    wide_select(NULL);
+    engine = 0;
+    return false;
+}
+
+const char *ref_engine_name(void)
+{
+    return engines[engine].shown;
+}
+
+bool ref_engine_takes(const char *net)
+{
+    const char *name;
+    bool large = false;
+
+    for (size_t i = 0; (name = net_preset_name(i, NULL)) != NULL; i++)
+        large = large || strcmp(name, net) == 0;
+    return !large || engine == 0 || strcmp(engines[engine].isa, wide_isa_best()->name) == 0;
+}
+
+void ref_set_precision(enum spec_precision p)
+{
+    precision = p;
+}
+
 void ref_case_open(struct ref_case *c, struct net_shape in, const struct net_layer_spec *spec,
                    size_t layers, size_t lanes)
 {
+    const struct engine_options options = {lanes, precision};
     struct ebm_error err;
 
     memset(c, 0, sizeof *c);
     must(net_settle(&c->net, in, spec, layers, NULL, &err), &err);
-    c->ops = engine_find("cpu");
-    must(c->ops->create(&c->net, lanes, &c->engine, &err), &err);
+    c->ops = engine_find(engines[engine].name);
+    must(c->ops->create(&c->net, &options, &c->engine, &err), &err);
     c->d = net_shape_size(in);
     c->tile = c->ops->tile(c->engine);
     c->params = take(c->net.params);

@@ -15,6 +15,14 @@ double ref_energy(const struct net *net, const double *params, const double *x);
 double ref_gradients(const struct net *net, const double *params, const double *x, double weight,
                      double *gx, double *gp);
 
+/* Chooses the engine of the cases that are opened from now on: the i-th of
+ * every engine on every instruction set of this machine. False past the last. */
+bool ref_engine_select(size_t i);
+/* Its name, as "wide avx2". */
+const char *ref_engine_name(void);
+/* Whether the large nets, the presets, are for it too: for all would take long. */
+bool ref_engine_takes(const char *net);
+
 /* A net with an engine on it and parameters of the size that training starts
  * from. Aborts the test by assertion on any failure. */
 struct ref_case {
@@ -25,6 +33,9 @@ struct ref_case {
     double *exact; /* (P) the same numbers */
     size_t d, tile;
 };
+
+/* Operands of the cases that are opened from now on. */
+void ref_set_precision(enum spec_precision precision);
 
 void ref_case_open(struct ref_case *c, struct net_shape in, const struct net_layer_spec *spec,
                    size_t layers, size_t lanes);

@@ -46,6 +46,8 @@ static bool chain_net(size_t i, struct ref_case *c)
     size_t layers;
     char name[96];
 
+    while (i < sizeof names / sizeof names[0] && !ref_engine_takes(names[i]))
+        i++;
     if (i >= sizeof names / sizeof names[0])
         return false;
     for (size_t k = 0; ref_net_case(k, name, sizeof name, &in, spec, &layers); k++)
@@ -61,10 +63,20 @@ static void for_each_net(void (*check)(struct ref_case *c))
 {
     struct ref_case c;
 
-    for (size_t i = 0; chain_net(i, &c); i++) {
-        check(&c);
-        ref_case_close(&c);
-    }
+    for (size_t e = 0; ref_engine_select(e); e++)
+        for (size_t i = 0; chain_net(i, &c); i++) {
+            check(&c);
+            ref_case_close(&c);
+        }
+}
+
+/* The same with operands in bf16, for what does not depend on precision. */
+static void for_each_net_and_precision(void (*check)(struct ref_case *c))
+{
+    for_each_net(check);
+    ref_set_precision(PRECISION_BF16);
+    for_each_net(check);
+    ref_set_precision(PRECISION_FP32);
 }
 
 static struct engine_chain chain_of(float *x, size_t n, uint32_t first)
@@ -165,7 +177,7 @@ static void check_quiet(struct ref_case *c)
 static void no_noise_no_clip_no_clamp(void **state)
 {
     (void)state;
-    for_each_net(check_quiet);
+    for_each_net_and_precision(check_quiet);
 }
 
 /* A full tile; then each sample at its place, as the last of a partial tile
@@ -191,7 +203,7 @@ static void check_neighbours(struct ref_case *c)
 static void bits_do_not_depend_on_neighbours(void **state)
 {
     (void)state;
-    for_each_net(check_neighbours);
+    for_each_net_and_precision(check_neighbours);
 }
 
 /* The same with neighbours that have diverged. */
@@ -222,7 +234,7 @@ static void check_nan(struct ref_case *c)
 static void a_diverged_neighbour_does_no_harm(void **state)
 {
     (void)state;
-    for_each_net(check_nan);
+    for_each_net_and_precision(check_nan);
 }
 
 static void one_each(void *arg, const float *energy, float *weight, size_t n)
@@ -281,7 +293,7 @@ static void check_lanes(struct ref_case *c)
 static void bits_do_not_depend_on_lane_or_thread(void **state)
 {
     (void)state;
-    for_each_net(check_lanes);
+    for_each_net_and_precision(check_lanes);
 }
 
 /* New parameters take effect, and the same ones give the same bits again. */
@@ -327,7 +339,7 @@ static void check_memory(struct ref_case *c)
 static void nothing_is_kept_by_a_chain(void **state)
 {
     (void)state;
-    for_each_net(check_memory);
+    for_each_net_and_precision(check_memory);
 }
 
 int main(void)

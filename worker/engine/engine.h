@@ -36,12 +36,19 @@ struct engine_chain {
     double last_energy_sum; /* out: sum of E(x) at the start of the last step */
 };
 
-struct engine_ops {
-    const char *name; /* "cpu" */
+struct engine_options {
+    size_t threads; /* lanes, >= 1 */
+    /* Of the operands of grad_input and langevin; the state, sums, noise and
+     * everything else is float. An engine may know fp32 alone. */
+    enum spec_precision precision;
+};
 
-    /* Builds for this net; threads >= 1 compute threads. Owned by the caller. */
-    enum ebm_status (*create)(const struct net *net, size_t threads, struct engine **out,
-                              struct ebm_error *err);
+struct engine_ops {
+    const char *name; /* "wide", "onednn" */
+
+    /* Builds for this net. Owned by the caller. */
+    enum ebm_status (*create)(const struct net *net, const struct engine_options *options,
+                              struct engine **out, struct ebm_error *err);
     void (*destroy)(struct engine *e); /* takes NULL */
 
     /* T of this engine for this net. */
@@ -58,7 +65,7 @@ struct engine_ops {
     enum ebm_status (*energy)(struct engine *e, size_t lane, const float *x, size_t n,
                               float *energy, struct ebm_error *err);
 
-    /* energy (n) and dE/dx (n, D). */
+    /* energy (n) and dE/dx (n, D), with the operands of langevin. */
     enum ebm_status (*grad_input)(struct engine *e, size_t lane, const float *x, size_t n,
                                   float *energy, float *grad, struct ebm_error *err);
 
@@ -79,5 +86,7 @@ struct engine_ops {
 
 /* The engines of this build; NULL when the name is none. "auto" is the best. */
 const struct engine_ops *engine_find(const char *name);
+/* The i-th, the best first; NULL past the end. */
+const struct engine_ops *engine_at(size_t i);
 
 #endif

@@ -116,12 +116,13 @@ static enum ebm_status check_shape(const struct trainer *t, struct ebm_error *er
 
 static enum ebm_status open_parts(struct trainer *t, struct ebm_error *err)
 {
+    const struct engine_options options = {t->threads, t->spec->sampler.precision};
     enum ebm_status st = dataset_open(t->spec, &t->data, err);
 
     if (st == EBM_OK)
         st = check_shape(t, err);
     if (st == EBM_OK)
-        st = t->ops->create(t->net, t->threads, &t->engine, err);
+        st = t->ops->create(t->net, &options, &t->engine, err);
     if (st != EBM_OK)
         return st;
     lay_out(t);

@@ -1,0 +1,114 @@
+/* The innermost loops of the wide engine, once for each instruction set.
+ *
+ * A vector holds one number of sixteen samples, side by side: a bundle. All a
+ * net does is then arithmetic on whole vectors, whatever its channels, sizes
+ * and strides; a sample never meets its neighbours, and nothing is padded.
+ *
+ * A convolution's output, a dense layer's output, and the gradient of either
+ * by its input are all the same sum, for some runs of source vectors:
+ *
+ *   out[o] = bias[o] + sum over runs, over i in a run: source[i] * weight[i][o]
+ *
+ * A kernel computes it for a block of outputs o at several positions at once.
+ * Each output adds its terms one by one in the order of the runs, so its bits
+ * depend on nothing but its own numbers. */
+#ifndef EBM_ENGINE_WIDE_KERNEL_H
+#define EBM_ENGINE_WIDE_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rng.h"
+#include "spec/spec.h"
+
+enum {
+    WIDE = 16,              /* samples in a vector */
+    WIDE_ALIGN = 64,        /* bytes of a vector of float */
+    WIDE_OUTPUTS_MAX = 16,  /* of a kernel */
+    WIDE_POSITIONS_MAX = 8, /* of a kernel */
+    WIDE_GRAD_OUTPUTS = 8   /* of a gradient kernel */
+};
+
+/* Source vectors that lie together, and the rows of weights that go with
+ * them. For operands in pairs, both count pairs. */
+struct wide_run {
+    uint32_t source; /* from the position's base */
+    uint32_t weight;
+    uint32_t count;
+};
+
+struct wide_sum {
+    const void *source[WIDE_POSITIONS_MAX]; /* bases */
+    const struct wide_run *run;
+    size_t runs;
+    const void *weight; /* (rows, outputs): float, or pairs of bf16 */
+    const float *bias;  /* (outputs), or NULL for 0 */
+    float *sum;         /* (positions, outputs, WIDE) */
+};
+typedef void wide_sum_fn(const struct wide_sum *job);
+
+/* Gradient of weights over one kernel row: (outputs 8, run) += dz * x, over
+ * samples and positions. x and dz lie sample by sample here, channels side by
+ * side, and lanes are elements of the run. */
+struct wide_grad {
+    const float *x;  /* the run's first element for sample 0, position (0, 0) */
+    const float *dz; /* the block's first output, likewise */
+    float *sum;      /* (WIDE_GRAD_OUTPUTS, stride): added to */
+    size_t sum_stride;
+    size_t samples, height, width; /* of output positions */
+    size_t x_sample, x_row, x_column;
+    size_t dz_sample, dz_row, dz_column; /* steps in floats */
+};
+typedef void wide_grad_fn(const struct wide_grad *job);
+
+/* Where a block of sums goes: through the activation that follows. */
+enum wide_activation { WIDE_LINEAR, WIDE_SWISH, WIDE_LEAKY, WIDE_ACTIVATIONS };
+
+/* y = f(sum), derivative = f'(sum): vectors (n, WIDE). */
+typedef void wide_forward_fn(float slope, const float *sum, float *y, float *derivative, size_t n);
+/* g = sum * derivative. */
+typedef void wide_backward_fn(const float *sum, const float *derivative, float *g, size_t n);
+
+/* One Langevin step of a bundle (vectors n): x (n, WIDE) and its gradient,
+ * and sum += squares of the gradient, sample by sample, in double. The noise
+ * is that of rng_normal for each sample. */
+struct wide_update {
+    const struct spec_sampler *sampler;
+    struct rng_key noise;
+    uint32_t iteration, first_chain, step;
+    size_t channels, pixels; /* vector p * channels + c is element c * pixels + p of a sample */
+    float *x;
+    const float *grad;
+    double *squares; /* (WIDE), set */
+    float *scratch;  /* (channels * pixels + 3, WIDE): the noise */
+};
+typedef void wide_update_fn(const struct wide_update *u);
+
+/* Operands in pairs of bf16: source vector pair q holds channels 2q and 2q+1
+ * of sixteen samples, as 32 bits a sample, the first one low. */
+typedef void wide_to_pairs_fn(const float *in, uint32_t *out, size_t channels);
+/* Where there are no such products: rounded to bf16, and kept as float (n, WIDE). */
+typedef void wide_round_fn(const float *in, float *out, size_t n);
+
+struct wide_isa {
+    const char *name;
+    bool (*here)(void);
+    size_t block; /* outputs of the widest kernel that is worth while */
+    wide_sum_fn *sum[WIDE_OUTPUTS_MAX + 1][WIDE_POSITIONS_MAX + 1];  /* NULL where there is none */
+    wide_sum_fn *pair[WIDE_OUTPUTS_MAX + 1][WIDE_POSITIONS_MAX + 1]; /* all NULL: no bf16 */
+    wide_grad_fn *grad[4]; /* by vectors of 16 elements of a run, 1 to 3 */
+    wide_forward_fn *forward[WIDE_ACTIVATIONS];
+    wide_backward_fn *backward;
+    wide_update_fn *update;
+    wide_round_fn *round;
+    wide_to_pairs_fn *to_pairs; /* NULL without bf16 */
+};
+
+/* The best of this processor, or the named one; NULL when it is not here. */
+const struct wide_isa *wide_isa_best(void);
+const struct wide_isa *wide_isa_find(const char *name);
+/* The i-th of this build, whether it runs here or not; NULL past the end. */
+const struct wide_isa *wide_isa_at(size_t i);
+
+#endif

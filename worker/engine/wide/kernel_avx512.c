@@ -1,0 +1,123 @@
+/* Kernels for AVX-512: thirty-two registers, a vector of samples in each; and
+ * for its bf16 dot products. */
+#define ISA avx512
+#define VW  16
+#include "engine/wide/kernel_body.h"
+
+#include <immintrin.h>
+
+SUM(1, 1)
+SUM(1, 8)
+SUM(2, 1)
+SUM(2, 8)
+SUM(3, 1)
+SUM(3, 8)
+SUM(4, 1)
+SUM(4, 4)
+SUM(8, 1)
+SUM(8, 2)
+SUM(8, 3)
+SUM(16, 1)
+
+/* ---- bf16 ---- */
+
+#define BF16 __attribute__((target("avx512bf16")))
+
+/* As sum, on pairs: a dot product of two adds both terms. */
+BF16 static inline __attribute__((always_inline)) void pairs(const struct wide_sum *j,
+                                                             const int outputs, const int positions)
+{
+    __m512 acc[WIDE_OUTPUTS_MAX][WIDE_POSITIONS_MAX];
+
+    for (int o = 0; o < outputs; o++)
+        for (int p = 0; p < positions; p++)
+            acc[o][p] = _mm512_set1_ps(j->bias != NULL ? j->bias[o] : 0.0f);
+    for (size_t r = 0; r < j->runs; r++) {
+        const struct wide_run *run = &j->run[r];
+        const int32_t *weight = (const int32_t *)j->weight + (size_t)run->weight * (size_t)outputs;
+        const int32_t *source[WIDE_POSITIONS_MAX];
+        for (int p = 0; p < positions; p++)
+            source[p] = (const int32_t *)j->source[p] + (size_t)run->source * WIDE;
+        for (size_t i = 0; i < run->count; i++, weight += outputs) {
+            __m512bh x[WIDE_POSITIONS_MAX];
+            for (int p = 0; p < positions; p++)
+                x[p] = (__m512bh)_mm512_load_si512(source[p] + i * WIDE);
+            for (int o = 0; o < outputs; o++) {
+                __m512bh w = (__m512bh)_mm512_set1_epi32(weight[o]);
+                for (int p = 0; p < positions; p++)
+                    acc[o][p] = _mm512_dpbf16_ps(acc[o][p], x[p], w);
+            }
+        }
+    }
+    for (int p = 0; p < positions; p++)
+        for (int o = 0; o < outputs; o++)
+            _mm512_store_ps(j->sum + (p * outputs + o) * WIDE, acc[o][p]);
+}
+
+#define PAIR_NAME(outputs, positions) pair_##outputs##_##positions
+#define PAIR(outputs, positions)                                                                   \
+    BF16 static void PAIR_NAME(outputs, positions)(const struct wide_sum *j)                       \
+    {                                                                                              \
+        pairs(j, outputs, positions);                                                              \
+    }
+PAIR(1, 1)
+PAIR(1, 8)
+PAIR(2, 1)
+PAIR(2, 8)
+PAIR(3, 1)
+PAIR(3, 8)
+PAIR(4, 1)
+PAIR(4, 4)
+PAIR(8, 1)
+PAIR(8, 2)
+PAIR(8, 3)
+PAIR(16, 1)
+
+BF16 static void to_pairs(const float *in, uint32_t *out, size_t channels)
+{
+    for (size_t c = 0; c < channels; c += 2) {
+        __m512 low = _mm512_load_ps(in + c * WIDE);
+        __m512 high = c + 1 < channels ? _mm512_load_ps(in + (c + 1) * WIDE) : _mm512_setzero_ps();
+        __m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low));
+        __m512i h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
+        _mm512_store_si512(out + c / 2 * WIDE, _mm512_or_si512(l, _mm512_slli_epi32(h, 16)));
+    }
+}
+
+static bool here(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+
+static bool here_bf16(void)
+{
+    return here() && __builtin_cpu_supports("avx512bf16");
+}
+
+#define COMMON                                                                                     \
+    .block = 16,                                                                                   \
+    .sum = {[1] = {[1] = SUM_NAME(1, 1), [8] = SUM_NAME(1, 8)},                                    \
+            [2] = {[1] = SUM_NAME(2, 1), [8] = SUM_NAME(2, 8)},                                    \
+            [3] = {[1] = SUM_NAME(3, 1), [8] = SUM_NAME(3, 8)},                                    \
+            [4] = {[1] = SUM_NAME(4, 1), [4] = SUM_NAME(4, 4)},                                    \
+            [8] = {[1] = SUM_NAME(8, 1), [2] = SUM_NAME(8, 2), [3] = SUM_NAME(8, 3)},              \
+            [16] = {[1] = SUM_NAME(16, 1)}},                                                       \
+    .grad = {NULL, NAME(grad_1), NAME(grad_2), NAME(grad_3)},                                      \
+    .forward = {NAME(forward_linear), NAME(forward_swish), NAME(forward_leaky)},                   \
+    .backward = NAME(backward), .update = NAME(update), .round = NAME(round)
+
+const struct wide_isa wide_avx512, wide_avx512_bf16;
+const struct wide_isa wide_avx512 = {.name = "avx512", .here = here, COMMON};
+const struct wide_isa wide_avx512_bf16 = {
+    .name = "avx512-bf16",
+    .here = here_bf16,
+    COMMON,
+    .pair = {[1] = {[1] = PAIR_NAME(1, 1), [8] = PAIR_NAME(1, 8)},
+             [2] = {[1] = PAIR_NAME(2, 1), [8] = PAIR_NAME(2, 8)},
+             [3] = {[1] = PAIR_NAME(3, 1), [8] = PAIR_NAME(3, 8)},
+             [4] = {[1] = PAIR_NAME(4, 1), [4] = PAIR_NAME(4, 4)},
+             [8] = {[1] = PAIR_NAME(8, 1), [2] = PAIR_NAME(8, 2), [3] = PAIR_NAME(8, 3)},
+             [16] = {[1] = PAIR_NAME(16, 1)}},
+    .to_pairs = to_pairs,
+};

@@ -1,0 +1,261 @@
+/* The kernels as templates: included once by each kernel_*.c, which defines
+ *
+ *   ISA      a suffix
+ *   VW       floats of a machine vector: 4, 8 or 16
+ *
+ * and is compiled for its instruction set. A vector of sixteen samples is
+ * worked off in WIDE / VW parts, each with all its sums in registers. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/wide/kernel.h"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+#define NAME(stem)  JOIN(stem##_, ISA)
+#define INLINE      static inline __attribute__((always_inline))
+
+typedef float NAME(vec)
+    __attribute__((vector_size(VW * sizeof(float)), aligned(VW * sizeof(float))));
+typedef float NAME(loose) __attribute__((vector_size(VW * sizeof(float)), aligned(sizeof(float))));
+typedef int32_t NAME(mask) __attribute__((vector_size(VW * sizeof(float))));
+#define vec   NAME(vec)
+#define loose NAME(loose)
+#define mask  NAME(mask)
+
+INLINE vec NAME(splat)(float v)
+{
+    return v - (vec){0};
+}
+#define splat NAME(splat)
+
+INLINE vec NAME(load)(const float *p)
+{
+    return *(const vec *)(const void *)p;
+}
+#define load NAME(load)
+
+INLINE void NAME(store)(float *p, vec v)
+{
+    *(vec *)(void *)p = v;
+}
+#define store NAME(store)
+
+/* ---- sums ---- */
+
+INLINE void NAME(sum)(const struct wide_sum *j, const int outputs, const int positions)
+{
+    for (int part = 0; part < WIDE; part += VW) {
+        vec acc[WIDE_OUTPUTS_MAX][WIDE_POSITIONS_MAX];
+        for (int o = 0; o < outputs; o++)
+            for (int p = 0; p < positions; p++)
+                acc[o][p] = splat(j->bias != NULL ? j->bias[o] : 0.0f);
+        for (size_t r = 0; r < j->runs; r++) {
+            const struct wide_run *run = &j->run[r];
+            const float *weight = (const float *)j->weight + (size_t)run->weight * (size_t)outputs;
+            const float *source[WIDE_POSITIONS_MAX];
+            for (int p = 0; p < positions; p++)
+                source[p] = (const float *)j->source[p] + (size_t)run->source * WIDE + part;
+            for (size_t i = 0; i < run->count; i++, weight += outputs) {
+                vec x[WIDE_POSITIONS_MAX];
+                for (int p = 0; p < positions; p++)
+                    x[p] = load(source[p] + i * WIDE);
+                for (int o = 0; o < outputs; o++)
+                    for (int p = 0; p < positions; p++)
+                        acc[o][p] += x[p] * weight[o];
+            }
+        }
+        for (int p = 0; p < positions; p++)
+            for (int o = 0; o < outputs; o++)
+                store(j->sum + (p * outputs + o) * WIDE + part, acc[o][p]);
+    }
+}
+
+#define SUM_NAME(outputs, positions) JOIN(sum_##outputs##_##positions##_, ISA)
+#define SUM(outputs, positions)                                                                    \
+    static void SUM_NAME(outputs, positions)(const struct wide_sum *j)                             \
+    {                                                                                              \
+        NAME(sum)(j, outputs, positions);                                                          \
+    }
+
+/* ---- parameter gradients ---- */
+
+INLINE loose NAME(load_loose)(const float *p)
+{
+    return *(const loose *)(const void *)p;
+}
+
+INLINE void NAME(grad)(const struct wide_grad *j, const int vectors)
+{
+    enum { PARTS = WIDE / VW };
+    const int columns = vectors * PARTS;
+
+    /* Eight outputs by `vectors` sixteens; on narrow machines in turns. */
+    for (int first = 0; first < WIDE_GRAD_OUTPUTS; first += WIDE_GRAD_OUTPUTS / PARTS) {
+        const int outputs = WIDE_GRAD_OUTPUTS / PARTS;
+        vec acc[WIDE_GRAD_OUTPUTS][3 * PARTS];
+        for (int o = 0; o < outputs; o++)
+            for (int v = 0; v < columns; v++)
+                acc[o][v] = NAME(load_loose)(j->sum + (size_t)(first + o) * j->sum_stride + v * VW);
+        for (size_t s = 0; s < j->samples; s++)
+            for (size_t h = 0; h < j->height; h++) {
+                const float *x = j->x + s * j->x_sample + h * j->x_row;
+                const float *dz = j->dz + s * j->dz_sample + h * j->dz_row + first;
+                for (size_t w = 0; w < j->width; w++, x += j->x_column, dz += j->dz_column) {
+                    vec value[3 * PARTS];
+                    for (int v = 0; v < columns; v++)
+                        value[v] = NAME(load_loose)(x + v * VW);
+                    for (int o = 0; o < outputs; o++)
+                        for (int v = 0; v < columns; v++)
+                            acc[o][v] += value[v] * dz[o];
+                }
+            }
+        for (int o = 0; o < outputs; o++)
+            for (int v = 0; v < columns; v++)
+                *(loose *)(void *)(j->sum + (size_t)(first + o) * j->sum_stride + v * VW) =
+                    acc[o][v];
+    }
+}
+
+static void NAME(grad_1)(const struct wide_grad *j)
+{
+    NAME(grad)(j, 1);
+}
+static void NAME(grad_2)(const struct wide_grad *j)
+{
+    NAME(grad)(j, 2);
+}
+static void NAME(grad_3)(const struct wide_grad *j)
+{
+    NAME(grad)(j, 3);
+}
+
+/* ---- activations ---- */
+
+INLINE vec NAME(choose)(mask m, vec yes, vec no)
+{
+    return (vec)(((mask)yes & m) | ((mask)no & ~m));
+}
+#define choose NAME(choose)
+
+/* exp(x) to 1e-7 relative on [-87, 87], where it is cut off: 2^n * exp(r)
+ * with |r| <= ln(2)/2, and exp(r) = 1 + r + r^2 P(r), P near-minimax. NaN
+ * stays NaN. */
+INLINE vec NAME(exp)(vec x)
+{
+    const vec magic = splat(0x1.8p23f); /* adding it rounds to an integer in the low bits */
+    vec in = choose(x > 87.0f, splat(87.0f), choose(x < -87.0f, splat(-87.0f), x));
+    vec shifted = in * 1.44269504f + magic;
+    vec n = shifted - magic;
+    vec r = (in - n * 0.693145752f) - n * 1.42860677e-6f;
+    vec p = splat(0.00139261761f);
+
+    p = p * r + 0.00836317307f;
+    p = p * r + 0.0416665547f;
+    p = p * r + 0.166665770f;
+    p = p * r + 0.5f;
+    vec e = (p * r * r + r) + 1.0f;
+    mask scale = (mask)(((mask)shifted << 23) + 0x3F800000); /* 2^n */
+    return e * (vec)scale;
+}
+
+static void NAME(forward_linear)(float slope, const float *sum, float *y, float *derivative,
+                                 size_t n)
+{
+    (void)slope, (void)derivative;
+    memcpy(y, sum, n * WIDE * sizeof *y);
+}
+
+static void NAME(forward_swish)(float slope, const float *sum, float *y, float *derivative,
+                                size_t n)
+{
+    (void)slope;
+    for (size_t i = 0; i < n * WIDE; i += VW) {
+        vec x = load(sum + i);
+        vec s = 1.0f / (1.0f + NAME(exp)(-x));
+        vec value = x * s;
+        store(y + i, value);
+        store(derivative + i, s + (value - value * s));
+    }
+}
+
+/* x > 0 ? x : slope * x; ReLU is slope 0. NaN passes: it must be seen. */
+static void NAME(forward_leaky)(float slope, const float *sum, float *y, float *derivative,
+                                size_t n)
+{
+    for (size_t i = 0; i < n * WIDE; i += VW) {
+        vec x = load(sum + i);
+        vec d = choose(x > 0.0f, splat(1.0f), splat(slope));
+        store(y + i, x * d);
+        store(derivative + i, d);
+    }
+}
+
+static void NAME(backward)(const float *sum, const float *derivative, float *g, size_t n)
+{
+    for (size_t i = 0; i < n * WIDE; i += VW)
+        store(g + i, load(sum + i) * load(derivative + i));
+}
+
+/* To the nearest bf16, ties to even; NaN stays one. */
+static void NAME(round)(const float *in, float *out, size_t n)
+{
+    for (size_t i = 0; i < n * WIDE; i += VW) {
+        vec v = load(in + i);
+        mask bits = (mask)v;
+        mask up = (bits + 0x7fff + (bits >> 16 & 1)) & (int32_t)0xffff0000;
+        store(out + i, choose(v == v, (vec)up, v));
+    }
+}
+
+/* ---- the Langevin step ---- */
+
+/* Comparisons that are false for NaN, so that NaN passes. */
+INLINE vec NAME(limit)(vec v, vec lo, vec hi)
+{
+    vec low = choose(v < lo, lo, v);
+
+    return choose(low > hi, hi, low);
+}
+
+/* Element c * pixels + p of a sample is vector p * channels + c. */
+INLINE void NAME(make_noise)(const struct wide_update *u)
+{
+    size_t n = u->channels * u->pixels;
+    float four[4][WIDE];
+
+    for (size_t e = 0; e < n; e += 4) {
+        rng_normal_side(u->noise, u->iteration, u->first_chain, u->step, (uint32_t)(e / 4), four);
+        for (size_t j = 0; j < 4 && e + j < n; j++) {
+            size_t c = (e + j) / u->pixels, p = (e + j) % u->pixels;
+            memcpy(u->scratch + (p * u->channels + c) * WIDE, four[j], sizeof four[j]);
+        }
+    }
+}
+
+static void NAME(update)(const struct wide_update *u)
+{
+    const struct spec_sampler *s = u->sampler;
+    const size_t n = u->channels * u->pixels * WIDE;
+    const vec half = splat((float)(s->step_size / 2.0)), noise = splat((float)s->noise_std);
+    const vec clip = splat(s->gradient_clip > 0.0 ? (float)s->gradient_clip : INFINITY);
+    const vec lo = splat(s->clamp_on ? (float)s->clamp[0] : -INFINITY);
+    const vec hi = splat(s->clamp_on ? (float)s->clamp[1] : INFINITY);
+    const bool noisy = s->noise_std != 0.0;
+    double squares[WIDE] = {0};
+
+    if (noisy)
+        NAME(make_noise)(u);
+    for (size_t i = 0; i < n; i += VW) {
+        vec g = load(u->grad + i);
+        vec x = load(u->x + i) - half * NAME(limit)(g, -clip, clip);
+        if (noisy)
+            x = x + noise * load(u->scratch + i);
+        store(u->x + i, NAME(limit)(x, lo, hi));
+        for (int l = 0; l < VW; l++)
+            squares[i % WIDE + (size_t)l] += (double)g[l] * (double)g[l];
+    }
+    memcpy(u->squares, squares, sizeof squares);
+}
+
+#undef INLINE

@@ -1,0 +1,79 @@
+/* One linear layer in one direction, as sums over runs of source vectors
+ * (kernel.h): where each output's terms lie, and how its weights are packed.
+ *
+ * Tensors are [bundle][position][channel][16 samples]. Positions whose terms
+ * lie the same way from a base of their own form a class; a kernel takes
+ * several of them at once. Taps that fall outside the image are in no run. */
+#ifndef EBM_ENGINE_WIDE_PASS_H
+#define EBM_ENGINE_WIDE_PASS_H
+
+#include "base/err.h"
+#include "engine/wide/kernel.h"
+#include "net/net.h"
+
+/* Runs that positions share. */
+struct wide_class {
+    uint32_t first_run, runs;
+    uint32_t first, count; /* of the pass's places */
+};
+
+/* Where an output position reads, in vectors, and which position it is, over
+ * all bundles. */
+struct wide_place {
+    uint32_t source; /* base */
+    uint32_t position;
+};
+
+/* Operands of the sums. */
+enum wide_operands {
+    WIDE_FLOAT,
+    WIDE_ROUNDED, /* floats that are rounded to bf16: where there are no pairs */
+    WIDE_PAIRS    /* of bf16 */
+};
+
+/* Outputs that a kernel computes together. */
+struct wide_block {
+    uint32_t first, width; /* channels */
+    uint32_t packed;       /* of its weights: rows * width numbers from here */
+};
+
+struct wide_pass {
+    const struct wide_isa *isa; /* borrowed */
+    enum wide_operands operands;
+    size_t rows;              /* of weights, for each output */
+    size_t outputs;           /* channels of a position */
+    size_t positions;         /* of a bundle */
+    struct wide_class *class; /* owned, as the next five */
+    struct wide_place *place;
+    struct wide_run *run;
+    struct wide_block *block;
+    uint32_t *map; /* packed number (of a pair: both, one after the other) to parameter */
+    size_t classes, blocks;
+    size_t packed;      /* numbers, or pairs */
+    bool weights_outer; /* keep a block's weights near, rather than the source */
+};
+
+enum wide_direction { WIDE_FORWARD, WIDE_BACKWARD };
+
+/* `order`: channel i of the stored input is channel order[i] of the layer's
+ * (NULL: the same); the layer then has one position. bundles: that positions
+ * are repeated for. */
+enum ebm_status wide_pass_build(struct wide_pass *p, const struct wide_isa *isa,
+                                enum wide_operands operands, const struct net_layer *layer,
+                                enum wide_direction direction, const uint32_t *order,
+                                size_t bundles, struct ebm_error *err);
+void wide_pass_fini(struct wide_pass *p); /* also of a zeroed one */
+
+/* Bytes of packed weights. */
+size_t wide_pass_bytes(const struct wide_pass *p);
+void wide_pass_pack(const struct wide_pass *p, const float *params, void *packed);
+
+/* What is done with the sums of a block: n vectors, from `channel` on, of a
+ * position. In pairs, channel is even. */
+typedef void wide_finish_fn(void *arg, const float *sum, size_t position, size_t channel, size_t n);
+
+/* Runs it: bias (outputs) or NULL. */
+void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
+                   const float *bias, wide_finish_fn *finish, void *arg);
+
+#endif

@@ -1,0 +1,492 @@
+#include "engine/wide/tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- building ---- */
+
+static size_t take(size_t *total, size_t bytes)
+{
+    size_t at = *total;
+
+    *total += (bytes + WIDE_ALIGN - 1) / WIDE_ALIGN * WIDE_ALIGN;
+    return at;
+}
+
+static size_t tensor_bytes(const struct wide_tape *t, size_t vectors)
+{
+    return t->bundles * vectors * WIDE * sizeof(float);
+}
+
+/* Vectors of a bundle's operands. */
+static size_t operand_vectors(const struct wide_tape *t, size_t positions, size_t channels)
+{
+    return t->operands == WIDE_PAIRS ? positions * ((channels + 1) / 2) : positions * channels;
+}
+
+/* What lies between two nodes: how it is stored, and what the layers call it. */
+struct edge {
+    struct net_shape stored, logical;
+    size_t at, vectors;
+    uint32_t *order; /* owned: see wide_pass_build */
+};
+
+static enum wide_activation activation_of(enum net_kind kind)
+{
+    return kind == NET_SWISH ? WIDE_SWISH : WIDE_LEAKY;
+}
+
+static bool is_activation(const struct net_layer *l)
+{
+    return l->weights == 0 && l->spec.kind != NET_FLATTEN;
+}
+
+static bool same_shape(struct net_shape a, struct net_shape b)
+{
+    return a.c == b.c && a.h == b.h && a.w == b.w;
+}
+
+/* The layer sees (N,1,1), channel by channel, where (C,H,W) is stored
+ * position by position. */
+static enum ebm_status make_order(struct edge *e, struct ebm_error *err)
+{
+    size_t pixels = e->stored.h * e->stored.w, n = e->stored.c * pixels;
+    uint32_t *order = realloc(e->order, n * sizeof *order);
+
+    if (order == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "no memory for the plan of a net");
+    for (size_t i = 0; i < n; i++)
+        order[i] = (uint32_t)(i % e->stored.c * pixels + i / e->stored.c);
+    e->order = order;
+    return EBM_OK;
+}
+
+static enum ebm_status build_passes(struct wide_tape *t, struct wide_node *n, const uint32_t *order,
+                                    struct ebm_error *err)
+{
+    struct {
+        struct wide_pass *pass;
+        enum wide_direction direction;
+        enum wide_operands operands;
+        size_t *weights;
+    } want[] = {{&n->forward, WIDE_FORWARD, WIDE_FLOAT, &n->weights},
+                {&n->backward, WIDE_BACKWARD, WIDE_FLOAT, &n->weights_back},
+                {&n->forward_bf16, WIDE_FORWARD, t->operands, &n->weights_bf16},
+                {&n->backward_bf16, WIDE_BACKWARD, t->operands, &n->weights_back_bf16}};
+    enum ebm_status st = EBM_OK;
+
+    for (size_t i = 0; st == EBM_OK && i < (t->operands != WIDE_FLOAT ? 4 : 2); i++) {
+        st = wide_pass_build(want[i].pass, t->isa, want[i].operands, n->linear, want[i].direction,
+                             order, t->bundles, err);
+        if (st == EBM_OK)
+            *want[i].weights = take(&t->store_bytes, wide_pass_bytes(want[i].pass));
+    }
+    return st;
+}
+
+/* The activation right behind a linear layer is done with its sums. */
+static void take_activation(struct wide_tape *t, struct wide_node *n, const struct net_layer *l)
+{
+    n->activation = activation_of(l->spec.kind);
+    n->slope = l->spec.slope;
+    n->derivative = take(&t->arena_bytes, tensor_bytes(t, n->out_vectors));
+}
+
+static void put_out(struct wide_tape *t, struct wide_node *n, struct edge *e, struct net_shape out)
+{
+    n->channels = out.c;
+    n->out_vectors = e->vectors = net_shape_size(out);
+    n->out = e->at = take(&t->arena_bytes, tensor_bytes(t, n->out_vectors));
+    e->stored = e->logical = out;
+}
+
+/* Operands can be written position by position, unless an odd number of
+ * channels meets a layer that pairs them over the end of a position. */
+static void settle_operand(struct wide_tape *t, struct wide_node *n, bool flat)
+{
+    size_t pixels = n->stored_in.h * n->stored_in.w;
+    struct wide_node *before = n > t->node ? n - 1 : NULL;
+
+    if (t->operands == WIDE_FLOAT)
+        return;
+    n->operand =
+        take(&t->arena_bytes,
+             tensor_bytes(t, operand_vectors(t, n->in_vectors / n->channels_in, n->channels_in)));
+    n->late = before == NULL || (flat && pixels > 1 && n->stored_in.c % 2 != 0);
+    if (!n->late)
+        before->gives_operand = true;
+}
+
+static enum ebm_status add_linear(struct wide_tape *t, const struct net_layer *l, struct edge *e,
+                                  struct ebm_error *err)
+{
+    struct wide_node *n = &t->node[t->nodes++];
+    /* A dense layer takes all of a position after another, as they are stored. */
+    bool flat = l->spec.kind == NET_DENSE || !same_shape(e->stored, l->in);
+    bool turned = flat && e->stored.h * e->stored.w > 1;
+
+    *n = (struct wide_node){.linear = l,
+                            .stored_in = e->stored,
+                            .channels_in = flat ? e->vectors : l->in.c,
+                            .in = e->at,
+                            .in_vectors = e->vectors};
+    settle_operand(t, n, flat);
+    enum ebm_status st = turned ? make_order(e, err) : EBM_OK;
+    if (st == EBM_OK)
+        st = build_passes(t, n, turned ? e->order : NULL, err);
+    put_out(t, n, e, l->out);
+    return st;
+}
+
+static void add_activation(struct wide_tape *t, const struct net_layer *l, struct edge *e)
+{
+    struct wide_node *n = &t->node[t->nodes++];
+    struct net_shape logical = e->logical;
+
+    *n = (struct wide_node){.in = e->at, .in_vectors = e->vectors, .stored_in = e->stored};
+    put_out(t, n, e, e->stored);
+    take_activation(t, n, l);
+    e->logical = logical;
+}
+
+static enum ebm_status build_nodes(struct wide_tape *t, struct edge *e, struct ebm_error *err)
+{
+    const struct net *net = &t->net;
+    enum ebm_status st = EBM_OK;
+
+    for (size_t i = 0; st == EBM_OK && i < net->layers; i++) {
+        const struct net_layer *l = &net->layer[i];
+        if (l->weights > 0) {
+            st = add_linear(t, l, e, err);
+            if (i + 1 < net->layers && is_activation(&net->layer[i + 1]))
+                take_activation(t, &t->node[t->nodes - 1], &net->layer[++i]);
+        } else if (is_activation(l)) {
+            add_activation(t, l, e);
+        }
+        e->logical = net->layer[i].out;
+    }
+    return st;
+}
+
+static void place_flows(struct wide_tape *t)
+{
+    size_t most = t->x_vectors;
+
+    for (size_t i = 0; i < t->nodes; i++)
+        most = t->node[i].out_vectors > most ? t->node[i].out_vectors : most;
+    t->energy = t->node[t->nodes - 1].out;
+    for (int i = 0; i < 2; i++) {
+        t->flow[i] = take(&t->arena_bytes, tensor_bytes(t, most));
+        if (t->operands != WIDE_FLOAT) /* a channel alone makes a pair with nothing */
+            t->flow_operand[i] = take(&t->arena_bytes, tensor_bytes(t, most));
+    }
+    t->noise = take(&t->arena_bytes, (t->x_vectors + 3) * WIDE * sizeof(float));
+}
+
+static enum wide_operands operands_for(const struct wide_isa *isa, bool bf16)
+{
+    if (!bf16)
+        return WIDE_FLOAT;
+    return isa->to_pairs != NULL ? WIDE_PAIRS : WIDE_ROUNDED;
+}
+
+enum ebm_status wide_tape_build(struct wide_tape *t, const struct wide_isa *isa,
+                                const struct net *net, size_t bundles, bool bf16,
+                                struct ebm_error *err)
+{
+    struct edge e = {.stored = net->in, .logical = net->in};
+
+    memset(t, 0, sizeof *t);
+    t->isa = isa;
+    t->net = *net;
+    t->bundles = bundles;
+    t->operands = operands_for(isa, bf16);
+    t->params = take(&t->store_bytes, net->params * sizeof(float));
+    t->x_vectors = e.vectors = net_shape_size(net->in);
+    t->x = e.at = take(&t->arena_bytes, tensor_bytes(t, t->x_vectors));
+    enum ebm_status st = build_nodes(t, &e, err);
+    free(e.order);
+    if (st == EBM_OK)
+        place_flows(t);
+    else
+        wide_tape_fini(t);
+    return st;
+}
+
+void wide_tape_fini(struct wide_tape *t)
+{
+    for (size_t i = 0; i < t->nodes; i++) {
+        wide_pass_fini(&t->node[i].forward);
+        wide_pass_fini(&t->node[i].backward);
+        wide_pass_fini(&t->node[i].forward_bf16);
+        wide_pass_fini(&t->node[i].backward_bf16);
+    }
+    memset(t, 0, sizeof *t);
+}
+
+void wide_tape_pack(const struct wide_tape *t, unsigned char *store)
+{
+    const float *params = (const float *)(const void *)(store + t->params);
+
+    for (size_t i = 0; i < t->nodes; i++) {
+        const struct wide_node *n = &t->node[i];
+        if (n->linear == NULL)
+            continue;
+        wide_pass_pack(&n->forward, params, store + n->weights);
+        wide_pass_pack(&n->backward, params, store + n->weights_back);
+        if (t->operands == WIDE_FLOAT)
+            continue;
+        wide_pass_pack(&n->forward_bf16, params, store + n->weights_bf16);
+        wide_pass_pack(&n->backward_bf16, params, store + n->weights_back_bf16);
+    }
+}
+
+/* ---- operands ---- */
+
+static float *at(struct wide_memory m, size_t bytes)
+{
+    return (float *)(void *)(m.arena + bytes);
+}
+
+/* n channels of a position, from an even one on. */
+static void put_operand(const struct wide_tape *t, const float *in, void *operand, size_t position,
+                        size_t channels, size_t channel, size_t n)
+{
+    size_t vector = position * operand_vectors(t, 1, channels);
+
+    if (t->operands == WIDE_PAIRS)
+        t->isa->to_pairs(in, (uint32_t *)operand + (vector + channel / 2) * WIDE, n);
+    else
+        t->isa->round(in, (float *)operand + (vector + channel) * WIDE, n);
+}
+
+static void put_operands(const struct wide_tape *t, const float *in, void *operand, size_t vectors,
+                         size_t channels)
+{
+    for (size_t p = 0; p < t->bundles * vectors / channels; p++)
+        put_operand(t, in + p * channels * WIDE, operand, p, channels, 0, channels);
+}
+
+/* ---- forward ---- */
+
+/* Sums on their way through an activation. */
+struct finish {
+    const struct wide_tape *t;
+    wide_forward_fn *forward;
+    float slope;
+    size_t channels;
+    float *y, *derivative;
+    void *operand;
+};
+
+static void finish_float(void *arg, const float *sum, size_t position, size_t channel, size_t n)
+{
+    const struct finish *f = arg;
+    size_t to = (position * f->channels + channel) * WIDE;
+
+    f->forward(f->slope, sum, f->y + to, f->derivative + to, n);
+}
+
+static void finish_operand(void *arg, const float *sum, size_t position, size_t channel, size_t n)
+{
+    const struct finish *f = arg;
+    _Alignas(WIDE_ALIGN) float y[WIDE_OUTPUTS_MAX * WIDE];
+
+    f->forward(f->slope, sum, y, f->derivative + (position * f->channels + channel) * WIDE, n);
+    put_operand(f->t, y, f->operand, position, f->channels, channel, n);
+}
+
+static struct finish finish_of(const struct wide_tape *t, struct wide_memory m,
+                               const struct wide_node *n)
+{
+    return (struct finish){.t = t,
+                           .forward = t->isa->forward[n->activation],
+                           .slope = n->slope,
+                           .channels = n->channels,
+                           .y = at(m, n->out),
+                           .derivative = at(m, n->derivative)};
+}
+
+static const float *bias_of(const struct wide_tape *t, struct wide_memory m,
+                            const struct net_layer *l)
+{
+    return (const float *)(const void *)(m.store + t->params) + l->offset + l->weights;
+}
+
+static void forward_float(const struct wide_tape *t, struct wide_memory m,
+                          const struct wide_node *n)
+{
+    struct finish f = finish_of(t, m, n);
+
+    wide_pass_run(&n->forward, at(m, n->in), m.store + n->weights, bias_of(t, m, n->linear),
+                  finish_float, &f);
+}
+
+static void forward_bf16(const struct wide_tape *t, struct wide_memory m, const struct wide_node *n)
+{
+    struct finish f = finish_of(t, m, n);
+
+    if (n->late)
+        put_operands(t, at(m, n->in), at(m, n->operand), n->in_vectors, n->channels_in);
+    if (n->gives_operand)
+        f.operand = at(m, n[1].operand);
+    wide_pass_run(&n->forward_bf16, at(m, n->operand), m.store + n->weights_bf16,
+                  bias_of(t, m, n->linear), n->gives_operand ? finish_operand : finish_float, &f);
+}
+
+/* An activation alone: its input is the sum. */
+static void forward_alone(const struct wide_tape *t, struct wide_memory m,
+                          const struct wide_node *n, bool bf16)
+{
+    t->isa->forward[n->activation](n->slope, at(m, n->in), at(m, n->out), at(m, n->derivative),
+                                   t->bundles * n->out_vectors);
+    if (bf16 && n->gives_operand)
+        put_operands(t, at(m, n->out), at(m, n[1].operand), n->out_vectors, n->channels);
+}
+
+void wide_tape_forward(const struct wide_tape *t, struct wide_memory m, bool bf16)
+{
+    for (size_t i = 0; i < t->nodes; i++) {
+        const struct wide_node *n = &t->node[i];
+        if (n->linear == NULL)
+            forward_alone(t, m, n, bf16);
+        else if (bf16)
+            forward_bf16(t, m, n);
+        else
+            forward_float(t, m, n);
+    }
+}
+
+/* ---- backward ---- */
+
+/* A gradient on its way back: as float, or as operands. */
+struct flow {
+    const struct wide_tape *t;
+    struct wide_memory m;
+    int now; /* of t->flow and t->flow_operand */
+    bool is_operand;
+};
+
+/* Gradients of a layer's inputs are multiplied by the derivative of the
+ * activation that made them, while they are near. */
+struct finish_back {
+    const struct wide_tape *t;
+    const float *derivative; /* NULL: none */
+    size_t channels;         /* of the pass's positions */
+    size_t operand_channels; /* of the tensor */
+    float *g;
+    void *operand;
+};
+
+static void back_float(void *arg, const float *sum, size_t position, size_t channel, size_t n)
+{
+    const struct finish_back *f = arg;
+    size_t to = (position * f->channels + channel) * WIDE;
+
+    if (f->derivative != NULL)
+        f->t->isa->backward(sum, f->derivative + to, f->g + to, n);
+    else
+        memcpy(f->g + to, sum, n * WIDE * sizeof *sum);
+}
+
+/* A flat layer's channels are those of all positions; a block of them may
+ * reach over an end only where channels are even. */
+static void back_operand(void *arg, const float *sum, size_t position, size_t channel, size_t n)
+{
+    const struct finish_back *f = arg;
+    size_t vector = position * f->channels + channel;
+    _Alignas(WIDE_ALIGN) float g[WIDE_OUTPUTS_MAX * WIDE];
+
+    if (f->derivative != NULL)
+        f->t->isa->backward(sum, f->derivative + vector * WIDE, g, n);
+    if (f->channels == f->operand_channels)
+        put_operand(f->t, f->derivative != NULL ? g : sum, f->operand, position, f->channels,
+                    channel, n);
+    else
+        put_operand(f->t, f->derivative != NULL ? g : sum, f->operand, 0, f->channels, vector, n);
+}
+
+static bool has_derivative(const struct wide_node *n)
+{
+    return n != NULL && n->activation != WIDE_LINEAR;
+}
+
+static void back_linear(struct flow *f, const struct wide_node *n, const struct wide_node *before,
+                        bool bf16)
+{
+    const struct wide_tape *t = f->t;
+    int next = 1 - f->now;
+    struct finish_back finish = {
+        .t = t,
+        .derivative = has_derivative(before) ? at(f->m, before->derivative) : NULL,
+        .channels = n->channels_in,
+        .operand_channels = before != NULL ? before->channels : 0,
+        .g = at(f->m, t->flow[next]),
+        .operand = at(f->m, t->flow_operand[next]),
+    };
+    bool to_operand = bf16 && before != NULL && before->linear != NULL && !n->late;
+    wide_finish_fn *done = to_operand ? back_operand : back_float;
+
+    if (bf16 && !f->is_operand)
+        put_operands(t, at(f->m, t->flow[f->now]), at(f->m, t->flow_operand[f->now]),
+                     n->out_vectors, n->channels);
+    if (bf16)
+        wide_pass_run(&n->backward_bf16, at(f->m, t->flow_operand[f->now]),
+                      f->m.store + n->weights_back_bf16, NULL, done, &finish);
+    else
+        wide_pass_run(&n->backward, at(f->m, t->flow[f->now]), f->m.store + n->weights_back, NULL,
+                      done, &finish);
+    f->now = next;
+    f->is_operand = to_operand;
+}
+
+static void multiply(const struct flow *f, const struct wide_node *n)
+{
+    float *g = at(f->m, f->t->flow[f->now]);
+
+    if (has_derivative(n))
+        f->t->isa->backward(g, at(f->m, n->derivative), g, f->t->bundles * n->out_vectors);
+}
+
+static struct flow begin_flow(const struct wide_tape *t, struct wide_memory m, const float *seed)
+{
+    struct flow f = {.t = t, .m = m};
+
+    memcpy(at(m, t->flow[0]), seed, t->bundles * WIDE * sizeof *seed);
+    multiply(&f, &t->node[t->nodes - 1]);
+    return f;
+}
+
+const float *wide_tape_backward(const struct wide_tape *t, struct wide_memory m, bool bf16,
+                                const float *seed)
+{
+    struct flow f = begin_flow(t, m, seed);
+
+    for (size_t i = t->nodes; i-- > 0;) {
+        const struct wide_node *n = &t->node[i], *before = i > 0 ? &t->node[i - 1] : NULL;
+        if (n->linear != NULL)
+            back_linear(&f, n, before, bf16);
+        else
+            multiply(&f, before);
+    }
+    return at(m, t->flow[f.now]);
+}
+
+void wide_tape_visit(const struct wide_tape *t, struct wide_memory m, const float *seed,
+                     wide_visit_fn *visit, void *arg)
+{
+    struct flow f = begin_flow(t, m, seed);
+    size_t low = 0;
+
+    while (t->node[low].linear == NULL)
+        low++;
+    for (size_t i = t->nodes; i-- > low;) {
+        const struct wide_node *n = &t->node[i], *before = i > 0 ? &t->node[i - 1] : NULL;
+        if (n->linear != NULL)
+            visit(arg, n, at(m, t->flow[f.now]));
+        if (n->linear != NULL && i > low)
+            back_linear(&f, n, before, false);
+        else if (n->linear == NULL)
+            multiply(&f, before);
+    }
+}
