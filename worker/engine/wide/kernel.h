@@ -42,9 +42,9 @@ struct wide_sum {
     const void *source[WIDE_POSITIONS_MAX]; /* bases */
     const struct wide_run *run;
     size_t runs;
-    const void *weight; /* (rows, outputs): float, or pairs of bf16 */
-    const float *bias;  /* (outputs), or NULL for 0 */
-    float *sum;         /* (positions, outputs, WIDE) */
+    const void *weight;             /* (rows, outputs): float, or pairs of bf16 */
+    const float *bias;              /* (outputs), or NULL for 0 */
+    float *sum[WIDE_POSITIONS_MAX]; /* out: (outputs, WIDE) of each position */
 };
 typedef void wide_sum_fn(const struct wide_sum *job);
 

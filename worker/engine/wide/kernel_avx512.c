@@ -51,7 +51,7 @@ BF16 static inline __attribute__((always_inline)) void pairs(const struct wide_s
     }
     for (int p = 0; p < positions; p++)
         for (int o = 0; o < outputs; o++)
-            _mm512_store_ps(j->sum + (p * outputs + o) * WIDE, acc[o][p]);
+            _mm512_store_ps(j->sum[p] + o * WIDE, acc[o][p]);
 }
 
 #define PAIR_NAME(outputs, positions) pair_##outputs##_##positions

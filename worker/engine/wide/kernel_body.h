@@ -67,7 +67,7 @@ INLINE void NAME(sum)(const struct wide_sum *j, const int outputs, const int pos
         }
         for (int p = 0; p < positions; p++)
             for (int o = 0; o < outputs; o++)
-                store(j->sum + (p * outputs + o) * WIDE + part, acc[o][p]);
+                store(j->sum[p] + o * WIDE + part, acc[o][p]);
     }
 }
 

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 24 /* positions between which a block's weights stay near */ };
-
 static const uint32_t none = UINT32_MAX; /* in a map: the number is 0 */
 
 /* ---- geometry ---- */
@@ -420,9 +418,22 @@ struct running {
     const struct wide_pass *p;
     const char *source, *weights;
     const float *bias;
+    float *near;
     wide_finish_fn *finish;
     void *arg;
+    const float *ahead; /* tensor that finish will read, or NULL */
 };
+
+/* What finish reads comes meanwhile. */
+static void fetch_ahead(const struct running *r, const struct wide_sums *s)
+{
+    for (size_t i = 0; r->ahead != NULL && i < s->count; i++) {
+        const float *at =
+            r->ahead + ((size_t)s->place[i].position * r->p->outputs + s->channel) * WIDE;
+        for (size_t c = 0; c < s->channels; c++)
+            __builtin_prefetch(at + c * WIDE, 0, 2);
+    }
+}
 
 static wide_sum_fn *kernel(const struct wide_pass *p, size_t width, size_t positions)
 {
@@ -440,59 +451,101 @@ static size_t choose_positions(const struct wide_pass *p, size_t width, size_t l
     return n;
 }
 
-static void run_places(const struct running *r, const struct wide_class *c,
-                       const struct wide_block *block, size_t first, size_t count)
+/* One block of outputs at all of the positions. */
+static void run_block(const struct running *r, const struct wide_class *c,
+                      const struct wide_block *block, const struct wide_sums *s)
 {
     const struct wide_pass *p = r->p;
-    _Alignas(WIDE_ALIGN) float sum[24 * WIDE];
     struct wide_sum job = {.run = p->run + c->first_run,
                            .runs = c->runs,
                            .weight = r->weights + block->packed * sizeof(float),
-                           .bias = r->bias != NULL ? r->bias + block->first : NULL,
-                           .sum = sum};
+                           .bias = r->bias != NULL ? r->bias + block->first : NULL};
+    float *sum = s->sum + (block->first - s->channel) * WIDE;
 
-    while (count > 0) {
-        size_t n = choose_positions(p, block->width, count);
-        const struct wide_place *place = p->place + first;
-        for (size_t i = 0; i < n; i++)
-            job.source[i] = r->source + (size_t)place[i].source * WIDE * sizeof(float);
+    for (size_t at = 0; at < s->count;) {
+        size_t n = choose_positions(p, block->width, s->count - at);
+        for (size_t i = 0; i < n; i++) {
+            job.source[i] = r->source + (size_t)s->place[at + i].source * WIDE * sizeof(float);
+            job.sum[i] = sum + (at + i) * s->channels * WIDE;
+        }
         kernel(p, block->width, n)(&job);
-        for (size_t i = 0; i < n; i++)
-            r->finish(r->arg, sum + i * block->width * WIDE, place[i].position, block->first,
-                      block->width);
-        first += n;
-        count -= n;
+        at += n;
     }
 }
 
-static void run_blocks_outer(const struct running *r)
+/* Positions whose sums stay near, all channels. */
+static size_t near_positions(const struct wide_pass *p)
 {
-    const struct wide_pass *p = r->p;
+    size_t n = WIDE_NEAR / p->outputs;
 
-    for (size_t b = 0; b < p->blocks; b++)
-        for (size_t c = 0; c < p->classes; c++)
-            run_places(r, &p->class[c], &p -> block[b], p -> class[c].first, p->class[c].count);
+    return n < WIDE_POSITIONS_MAX ? WIDE_POSITIONS_MAX : n;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
 }
 
 static void run_places_outer(const struct running *r)
 {
     const struct wide_pass *p = r->p;
+    size_t most = near_positions(p);
 
     for (size_t c = 0; c < p->classes; c++)
-        for (size_t at = 0; at < p->class[c].count; at += CHUNK) {
-            size_t n = p->class[c].count - at < CHUNK ? p->class[c].count - at : CHUNK;
+        for (size_t at = 0; at < p->class[c].count; at += most) {
+            struct wide_sums s = {.sum = r->near,
+                                  .place = p->place + p->class[c].first + at,
+                                  .count = least(most, p->class[c].count - at),
+                                  .channels = p->outputs};
             for (size_t b = 0; b < p->blocks; b++)
-                run_places(r, &p->class[c], &p -> block[b], p -> class[c].first + at, n);
+                run_block(r, &p->class[c], &p -> block[b], &s);
+            r->finish(r->arg, &s);
         }
 }
 
-void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
-                   const float *bias, wide_finish_fn *finish, void *arg)
+/* Channels that a block of weights stays near for. */
+static void run_weights_outer(const struct running *r)
 {
-    const struct running r = {p, source, weights, bias, finish, arg};
+    const struct wide_pass *p = r->p;
+
+    for (size_t b = 0; b < p->blocks; b++)
+        for (size_t c = 0; c < p->classes; c++)
+            for (size_t at = 0; at < p->class[c].count; at += WIDE_NEAR / WIDE_OUTPUTS_MAX) {
+                struct wide_sums s = {
+                    .sum = r->near,
+                    .place = p->place + p->class[c].first + at,
+                    .count = least(WIDE_NEAR / WIDE_OUTPUTS_MAX, p->class[c].count - at),
+                    .channel = p->block[b].first,
+                    .channels = p->block[b].width};
+                run_block(r, &p->class[c], &p -> block[b], &s);
+                r->finish(r->arg, &s);
+            }
+}
+
+size_t wide_sums_run(const struct wide_sums *s, size_t i)
+{
+    size_t n = 1;
+
+    while (i + n < s->count && s->place[i + n].position == s->place[i].position + n)
+        n++;
+    return n;
+}
+
+size_t wide_pass_near(const struct wide_pass *p)
+{
+    size_t n = near_positions(p) * p->outputs;
+
+    return p->weights_outer || n < WIDE_NEAR ? WIDE_NEAR : n;
+}
+
+void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
+                   const float *bias, float *near, const float *ahead, wide_finish_fn *finish,
+                   void *arg)
+{
+    const struct running r = {p, source, weights, bias, near, finish, arg, ahead};
 
     if (p->weights_outer)
-        run_blocks_outer(&r);
+        run_weights_outer(&r);
     else
         run_places_outer(&r);
 }

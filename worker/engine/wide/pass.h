@@ -68,12 +68,29 @@ void wide_pass_fini(struct wide_pass *p); /* also of a zeroed one */
 size_t wide_pass_bytes(const struct wide_pass *p);
 void wide_pass_pack(const struct wide_pass *p, const float *params, void *packed);
 
-/* What is done with the sums of a block: n vectors, from `channel` on, of a
- * position. In pairs, channel is even. */
-typedef void wide_finish_fn(void *arg, const float *sum, size_t position, size_t channel, size_t n);
+/* Sums of some positions and channels, while they are near: (count, channels,
+ * WIDE). In pairs, `channel` is even. */
+struct wide_sums {
+    float *sum; /* may be overwritten */
+    const struct wide_place *place;
+    size_t count;
+    size_t channel, channels; /* the first, and how many */
+};
 
-/* Runs it: bias (outputs) or NULL. */
+/* What is done with them. */
+typedef void wide_finish_fn(void *arg, const struct wide_sums *s);
+
+/* Positions from the i-th on that follow one another, so that their vectors do
+ * too where all channels are there. */
+size_t wide_sums_run(const struct wide_sums *s, size_t i);
+
+/* Vectors of sums that wide_pass_run keeps near. */
+enum { WIDE_NEAR = 256 };
+
+/* Runs it: bias (outputs) or NULL; near: room for wide_pass_near vectors. */
 void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
-                   const float *bias, wide_finish_fn *finish, void *arg);
+                   const float *bias, float *near, const float *ahead, wide_finish_fn *finish,
+                   void *arg);
+size_t wide_pass_near(const struct wide_pass *p);
 
 #endif

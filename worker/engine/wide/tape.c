@@ -168,6 +168,20 @@ static enum ebm_status build_nodes(struct wide_tape *t, struct edge *e, struct e
     return st;
 }
 
+static size_t most_near(const struct wide_tape *t)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < t->nodes; i++) {
+        const struct wide_pass *pass[] = {&t->node[i].forward, &t->node[i].backward,
+                                          &t->node[i].forward_bf16, &t->node[i].backward_bf16};
+        for (size_t k = 0; k < 4; k++)
+            if (pass[k]->blocks > 0 && wide_pass_near(pass[k]) > most)
+                most = wide_pass_near(pass[k]);
+    }
+    return most;
+}
+
 static void place_flows(struct wide_tape *t)
 {
     size_t most = t->x_vectors;
@@ -181,6 +195,7 @@ static void place_flows(struct wide_tape *t)
             t->flow_operand[i] = take(&t->arena_bytes, tensor_bytes(t, most));
     }
     t->noise = take(&t->arena_bytes, (t->x_vectors + 3) * WIDE * sizeof(float));
+    t->near = take(&t->arena_bytes, most_near(t) * WIDE * sizeof(float));
 }
 
 static enum wide_operands operands_for(const struct wide_isa *isa, bool bf16)
@@ -248,23 +263,43 @@ static float *at(struct wide_memory m, size_t bytes)
     return (float *)(void *)(m.arena + bytes);
 }
 
-/* n channels of a position, from an even one on. */
-static void put_operand(const struct wide_tape *t, const float *in, void *operand, size_t position,
-                        size_t channels, size_t channel, size_t n)
+/* n vectors from this one of the tensor on, which begins a pair. */
+static void put_operand(const struct wide_tape *t, const float *in, void *operand, size_t vector,
+                        size_t n)
 {
-    size_t vector = position * operand_vectors(t, 1, channels);
-
     if (t->operands == WIDE_PAIRS)
-        t->isa->to_pairs(in, (uint32_t *)operand + (vector + channel / 2) * WIDE, n);
+        t->isa->to_pairs(in, (uint32_t *)operand + vector / 2 * WIDE, n);
     else
-        t->isa->round(in, (float *)operand + (vector + channel) * WIDE, n);
+        t->isa->round(in, (float *)operand + vector * WIDE, n);
+}
+
+/* Vectors as operands count them: a position's last channel may be paired
+ * with nothing. */
+static size_t operand_step(const struct wide_tape *t, size_t channels)
+{
+    return t->operands == WIDE_PAIRS ? (channels + 1) / 2 * 2 : channels;
 }
 
 static void put_operands(const struct wide_tape *t, const float *in, void *operand, size_t vectors,
                          size_t channels)
 {
     for (size_t p = 0; p < t->bundles * vectors / channels; p++)
-        put_operand(t, in + p * channels * WIDE, operand, p, channels, 0, channels);
+        put_operand(t, in + p * channels * WIDE, operand, p * operand_step(t, channels), channels);
+}
+
+/* Sums to operands of a tensor of so many channels; a flat layer's are those
+ * of all positions, which then are even. */
+static void put_sums(const struct wide_tape *t, const struct wide_sums *s, size_t channels,
+                     void *operand)
+{
+    size_t step = operand_step(t, channels);
+    bool whole = s->channels == channels && channels == step;
+
+    for (size_t i = 0, n = 1; i < s->count; i += n) {
+        n = whole ? wide_sums_run(s, i) : 1;
+        put_operand(t, s->sum + i * s->channels * WIDE, operand,
+                    s->place[i].position * step + s->channel, n * s->channels);
+    }
 }
 
 /* ---- forward ---- */
@@ -279,21 +314,31 @@ struct finish {
     void *operand;
 };
 
-static void finish_float(void *arg, const float *sum, size_t position, size_t channel, size_t n)
+static void finish_float(void *arg, const struct wide_sums *s)
 {
     const struct finish *f = arg;
-    size_t to = (position * f->channels + channel) * WIDE;
+    bool whole = s->channels == f->channels;
 
-    f->forward(f->slope, sum, f->y + to, f->derivative + to, n);
+    for (size_t i = 0, n = 1; i < s->count; i += n) {
+        size_t to = (s->place[i].position * f->channels + s->channel) * WIDE;
+        n = whole ? wide_sums_run(s, i) : 1;
+        f->forward(f->slope, s->sum + i * s->channels * WIDE, f->y + to, f->derivative + to,
+                   n * s->channels);
+    }
 }
 
-static void finish_operand(void *arg, const float *sum, size_t position, size_t channel, size_t n)
+static void finish_operand(void *arg, const struct wide_sums *s)
 {
     const struct finish *f = arg;
-    _Alignas(WIDE_ALIGN) float y[WIDE_OUTPUTS_MAX * WIDE];
+    bool whole = s->channels == f->channels;
 
-    f->forward(f->slope, sum, y, f->derivative + (position * f->channels + channel) * WIDE, n);
-    put_operand(f->t, y, f->operand, position, f->channels, channel, n);
+    for (size_t i = 0, n = 1; i < s->count; i += n) {
+        size_t to = (s->place[i].position * f->channels + s->channel) * WIDE;
+        float *sum = s->sum + i * s->channels * WIDE;
+        n = whole ? wide_sums_run(s, i) : 1;
+        f->forward(f->slope, sum, sum, f->derivative + to, n * s->channels);
+    }
+    put_sums(f->t, s, f->channels, f->operand);
 }
 
 static struct finish finish_of(const struct wide_tape *t, struct wide_memory m,
@@ -319,7 +364,7 @@ static void forward_float(const struct wide_tape *t, struct wide_memory m,
     struct finish f = finish_of(t, m, n);
 
     wide_pass_run(&n->forward, at(m, n->in), m.store + n->weights, bias_of(t, m, n->linear),
-                  finish_float, &f);
+                  at(m, t->near), NULL, finish_float, &f);
 }
 
 static void forward_bf16(const struct wide_tape *t, struct wide_memory m, const struct wide_node *n)
@@ -331,7 +376,8 @@ static void forward_bf16(const struct wide_tape *t, struct wide_memory m, const 
     if (n->gives_operand)
         f.operand = at(m, n[1].operand);
     wide_pass_run(&n->forward_bf16, at(m, n->operand), m.store + n->weights_bf16,
-                  bias_of(t, m, n->linear), n->gives_operand ? finish_operand : finish_float, &f);
+                  bias_of(t, m, n->linear), at(m, t->near), NULL,
+                  n->gives_operand ? finish_operand : finish_float, &f);
 }
 
 /* An activation alone: its input is the sum. */
@@ -373,37 +419,38 @@ struct finish_back {
     const struct wide_tape *t;
     const float *derivative; /* NULL: none */
     size_t channels;         /* of the pass's positions */
-    size_t operand_channels; /* of the tensor */
     float *g;
     void *operand;
 };
 
-static void back_float(void *arg, const float *sum, size_t position, size_t channel, size_t n)
+static void back_float(void *arg, const struct wide_sums *s)
 {
     const struct finish_back *f = arg;
-    size_t to = (position * f->channels + channel) * WIDE;
+    bool whole = s->channels == f->channels;
 
-    if (f->derivative != NULL)
-        f->t->isa->backward(sum, f->derivative + to, f->g + to, n);
-    else
-        memcpy(f->g + to, sum, n * WIDE * sizeof *sum);
+    for (size_t i = 0, n = 1; i < s->count; i += n) {
+        size_t to = (s->place[i].position * f->channels + s->channel) * WIDE;
+        const float *sum = s->sum + i * s->channels * WIDE;
+        n = whole ? wide_sums_run(s, i) : 1;
+        if (f->derivative != NULL)
+            f->t->isa->backward(sum, f->derivative + to, f->g + to, n * s->channels);
+        else
+            memcpy(f->g + to, sum, n * s->channels * WIDE * sizeof *sum);
+    }
 }
 
-/* A flat layer's channels are those of all positions; a block of them may
- * reach over an end only where channels are even. */
-static void back_operand(void *arg, const float *sum, size_t position, size_t channel, size_t n)
+static void back_operand(void *arg, const struct wide_sums *s)
 {
     const struct finish_back *f = arg;
-    size_t vector = position * f->channels + channel;
-    _Alignas(WIDE_ALIGN) float g[WIDE_OUTPUTS_MAX * WIDE];
+    bool whole = s->channels == f->channels;
 
-    if (f->derivative != NULL)
-        f->t->isa->backward(sum, f->derivative + vector * WIDE, g, n);
-    if (f->channels == f->operand_channels)
-        put_operand(f->t, f->derivative != NULL ? g : sum, f->operand, position, f->channels,
-                    channel, n);
-    else
-        put_operand(f->t, f->derivative != NULL ? g : sum, f->operand, 0, f->channels, vector, n);
+    for (size_t i = 0, n = 1; f->derivative != NULL && i < s->count; i += n) {
+        size_t to = (s->place[i].position * f->channels + s->channel) * WIDE;
+        float *sum = s->sum + i * s->channels * WIDE;
+        n = whole ? wide_sums_run(s, i) : 1;
+        f->t->isa->backward(sum, f->derivative + to, sum, n * s->channels);
+    }
+    put_sums(f->t, s, f->channels, f->operand);
 }
 
 static bool has_derivative(const struct wide_node *n)
@@ -420,7 +467,6 @@ static void back_linear(struct flow *f, const struct wide_node *n, const struct 
         .t = t,
         .derivative = has_derivative(before) ? at(f->m, before->derivative) : NULL,
         .channels = n->channels_in,
-        .operand_channels = before != NULL ? before->channels : 0,
         .g = at(f->m, t->flow[next]),
         .operand = at(f->m, t->flow_operand[next]),
     };
@@ -432,10 +478,11 @@ static void back_linear(struct flow *f, const struct wide_node *n, const struct 
                      n->out_vectors, n->channels);
     if (bf16)
         wide_pass_run(&n->backward_bf16, at(f->m, t->flow_operand[f->now]),
-                      f->m.store + n->weights_back_bf16, NULL, done, &finish);
+                      f->m.store + n->weights_back_bf16, NULL, at(f->m, t->near), finish.derivative,
+                      done, &finish);
     else
         wide_pass_run(&n->backward, at(f->m, t->flow[f->now]), f->m.store + n->weights_back, NULL,
-                      done, &finish);
+                      at(f->m, t->near), finish.derivative, done, &finish);
     f->now = next;
     f->is_operand = to_operand;
 }

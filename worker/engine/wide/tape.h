@@ -36,7 +36,7 @@ struct wide_tape {
     size_t x, x_vectors;             /* bytes; of a bundle */
     size_t energy;                   /* bytes: (bundle, WIDE), the last node's output */
     size_t flow[2], flow_operand[2]; /* bytes: gradients on their way back */
-    size_t noise;                    /* bytes */
+    size_t noise, near;              /* bytes */
     size_t arena_bytes, store_bytes;
     size_t params; /* bytes in the store: the plain vector */
 };
