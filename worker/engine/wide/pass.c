@@ -140,7 +140,7 @@ static size_t put_runs(const struct builder *b, const struct span *y, const stru
     return x->count > 0 ? y->count : 0;
 }
 
-/* Positions are sorted into classes: spans of rows and of columns that agree
+/* Positions are sorted into groups: spans of rows and of columns that agree
  * with an earlier one take its number. */
 static size_t sort_spans(const struct builder *b, const struct axis *a, size_t n, struct span *span,
                          uint32_t *kind, size_t *first)
@@ -183,7 +183,7 @@ static void sorted_fini(struct sorted *s)
     free(s->first);
 }
 
-static void place_class(const struct builder *b, const struct sorted *y, const struct sorted *x,
+static void place_group(const struct builder *b, const struct sorted *y, const struct sorted *x,
                         size_t ky, size_t kx, struct wide_place *place, uint32_t *count)
 {
     for (size_t g = 0; g < b->bundles; g++)
@@ -199,24 +199,24 @@ static void place_class(const struct builder *b, const struct sorted *y, const s
             }
 }
 
-static void fill_classes(const struct builder *b, const struct sorted *y, const struct sorted *x)
+static void fill_groups(const struct builder *b, const struct sorted *y, const struct sorted *x)
 {
     struct wide_pass *p = b->p;
     uint32_t places = 0, runs = 0;
 
     for (size_t ky = 0; ky < y->kinds; ky++)
         for (size_t kx = 0; kx < x->kinds; kx++) {
-            struct wide_class *c = &p->class[p->classes++];
-            *c = (struct wide_class){.first_run = runs, .first = places};
+            struct wide_group *c = &p->group[p->groups++];
+            *c = (struct wide_group){.first_run = runs, .first = places};
             c->runs = (uint32_t)put_runs(b, &y->span[y->first[ky]], &x->span[x->first[kx]],
                                          p->run + runs);
             runs += c->runs;
-            place_class(b, y, x, ky, kx, p->place, &places);
+            place_group(b, y, x, ky, kx, p->place, &places);
             c->count = places - c->first;
         }
 }
 
-static enum ebm_status build_classes(const struct builder *b, struct ebm_error *err)
+static enum ebm_status build_groups(const struct builder *b, struct ebm_error *err)
 {
     struct wide_pass *p = b->p;
     struct sorted y = {0}, x = {0};
@@ -224,13 +224,13 @@ static enum ebm_status build_classes(const struct builder *b, struct ebm_error *
         sort_axis(b, &b->rows, b->out_height, &y) && sort_axis(b, &b->columns, b->out_width, &x);
 
     if (ok) {
-        p->class = calloc(y.kinds * x.kinds, sizeof *p->class);
+        p->group = calloc(y.kinds * x.kinds, sizeof *p->group);
         p->run = calloc(y.kinds * x.kinds * b->rows.kernel, sizeof *p->run);
         p->place = calloc(p->positions * b->bundles, sizeof *p->place);
-        ok = p->class != NULL && p->run != NULL && p->place != NULL;
+        ok = p->group != NULL && p->run != NULL && p->place != NULL;
     }
     if (ok)
-        fill_classes(b, &y, &x);
+        fill_groups(b, &y, &x);
     sorted_fini(&y);
     sorted_fini(&x);
     return ok ? EBM_OK : ebm_fail(err, EBM_ENOMEM, "no memory for the plan of a layer");
@@ -247,8 +247,8 @@ static uint32_t choose_width(const struct builder *b, size_t left)
     size_t largest = 0;
     uint32_t width = (uint32_t)p->isa->block;
 
-    for (size_t i = 0; i < p->classes; i++)
-        largest = p->class[i].count > largest ? p->class[i].count : largest;
+    for (size_t i = 0; i < p->groups; i++)
+        largest = p->group[i].count > largest ? p->group[i].count : largest;
     if (width > 8 && largest >= 2)
         width = 8;
     if (left == 3 && p->operands == WIDE_FLOAT && p->isa->sum[3][1] != NULL)
@@ -340,7 +340,7 @@ enum ebm_status wide_pass_build(struct wide_pass *p, const struct wide_isa *isa,
     *p = (struct wide_pass){.isa = isa, .operands = operands};
     settle_axes(&b);
     settle_sizes(&b);
-    enum ebm_status st = build_classes(&b, err);
+    enum ebm_status st = build_groups(&b, err);
     if (st == EBM_OK)
         st = build_blocks(&b, err);
     if (st == EBM_OK)
@@ -353,7 +353,7 @@ enum ebm_status wide_pass_build(struct wide_pass *p, const struct wide_isa *isa,
 
 void wide_pass_fini(struct wide_pass *p)
 {
-    free(p->class);
+    free(p->group);
     free(p->place);
     free(p->run);
     free(p->block);
@@ -452,7 +452,7 @@ static size_t choose_positions(const struct wide_pass *p, size_t width, size_t l
 }
 
 /* One block of outputs at all of the positions. */
-static void run_block(const struct running *r, const struct wide_class *c,
+static void run_block(const struct running *r, const struct wide_group *c,
                       const struct wide_block *block, const struct wide_sums *s)
 {
     const struct wide_pass *p = r->p;
@@ -491,14 +491,15 @@ static void run_places_outer(const struct running *r)
     const struct wide_pass *p = r->p;
     size_t most = near_positions(p);
 
-    for (size_t c = 0; c < p->classes; c++)
-        for (size_t at = 0; at < p->class[c].count; at += most) {
+    for (size_t c = 0; c < p->groups; c++)
+        for (size_t at = 0; at < p->group[c].count; at += most) {
             struct wide_sums s = {.sum = r->near,
-                                  .place = p->place + p->class[c].first + at,
-                                  .count = least(most, p->class[c].count - at),
+                                  .place = p->place + p->group[c].first + at,
+                                  .count = least(most, p->group[c].count - at),
                                   .channels = p->outputs};
+            fetch_ahead(r, &s);
             for (size_t b = 0; b < p->blocks; b++)
-                run_block(r, &p->class[c], &p -> block[b], &s);
+                run_block(r, &p->group[c], &p->block[b], &s);
             r->finish(r->arg, &s);
         }
 }
@@ -509,15 +510,16 @@ static void run_weights_outer(const struct running *r)
     const struct wide_pass *p = r->p;
 
     for (size_t b = 0; b < p->blocks; b++)
-        for (size_t c = 0; c < p->classes; c++)
-            for (size_t at = 0; at < p->class[c].count; at += WIDE_NEAR / WIDE_OUTPUTS_MAX) {
+        for (size_t c = 0; c < p->groups; c++)
+            for (size_t at = 0; at < p->group[c].count; at += WIDE_NEAR / WIDE_OUTPUTS_MAX) {
                 struct wide_sums s = {
                     .sum = r->near,
-                    .place = p->place + p->class[c].first + at,
-                    .count = least(WIDE_NEAR / WIDE_OUTPUTS_MAX, p->class[c].count - at),
+                    .place = p->place + p->group[c].first + at,
+                    .count = least(WIDE_NEAR / WIDE_OUTPUTS_MAX, p->group[c].count - at),
                     .channel = p->block[b].first,
                     .channels = p->block[b].width};
-                run_block(r, &p->class[c], &p -> block[b], &s);
+                fetch_ahead(r, &s);
+                run_block(r, &p->group[c], &p->block[b], &s);
                 r->finish(r->arg, &s);
             }
 }

@@ -2,7 +2,7 @@
  * (kernel.h): where each output's terms lie, and how its weights are packed.
  *
  * Tensors are [bundle][position][channel][16 samples]. Positions whose terms
- * lie the same way from a base of their own form a class; a kernel takes
+ * lie the same way from a base of their own form a group; a kernel takes
  * several of them at once. Taps that fall outside the image are in no run. */
 #ifndef EBM_ENGINE_WIDE_PASS_H
 #define EBM_ENGINE_WIDE_PASS_H
@@ -12,7 +12,7 @@
 #include "net/net.h"
 
 /* Runs that positions share. */
-struct wide_class {
+struct wide_group {
     uint32_t first_run, runs;
     uint32_t first, count; /* of the pass's places */
 };
@@ -43,12 +43,12 @@ struct wide_pass {
     size_t rows;              /* of weights, for each output */
     size_t outputs;           /* channels of a position */
     size_t positions;         /* of a bundle */
-    struct wide_class *class; /* owned, as the next five */
+    struct wide_group *group; /* owned, as the next five */
     struct wide_place *place;
     struct wide_run *run;
     struct wide_block *block;
     uint32_t *map; /* packed number (of a pair: both, one after the other) to parameter */
-    size_t classes, blocks;
+    size_t groups, blocks;
     size_t packed;      /* numbers, or pairs */
     bool weights_outer; /* keep a block's weights near, rather than the source */
 };
