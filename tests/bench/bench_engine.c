@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "engine/onednn/engine_onednn.h"
 #include "engine/engine.h"
+#include "engine/onednn/engine_onednn.h"
 
 enum { BATCH = 128, REPEATS = 5 };
 

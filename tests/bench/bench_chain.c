@@ -1,0 +1,294 @@
+/* One candidate of the bench: our engine, as a process that waits for orders.
+ *
+ *   bench_chain SPEC BATCH STEPS THREADS fp32|bf16 [ENGINE]
+ *
+ * For each line on its standard input it does one piece of work and prints how
+ * many seconds that took: "chain" is a Langevin chain of STEPS for the whole
+ * batch, "params" the parameter gradient of both sides, "pack" new parameters
+ * for the engine, "first" the input gradient of the net's first layer alone.
+ * "fma" and "dot" time 2^32 operations of the processor's own limit, fp32 and
+ * bf16, on one core; "limits" says which there are. */
+#include <immintrin.h>
+#include <inttypes.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fsio.h"
+#include "engine/engine.h"
+#include "engine/wide/tape.h"
+#include "spec/spec.h"
+#include "train/trainer.h"
+
+enum { SPEC_BYTES = 1 << 18 };
+
+struct bench {
+    struct spec spec;
+    struct net net;
+    const struct engine_ops *ops;
+    struct engine *engine;
+    size_t batch, threads, d, tile;
+    float *params, *x, *energy;
+    float **grad; /* one for each thread */
+};
+
+static void die(const char *what, const struct ebm_error *err)
+{
+    fprintf(stderr, "bench_chain: %s: %s\n", what, err->text);
+    exit(1);
+}
+
+static void ones(void *arg, const float *energy, float *weight, size_t n)
+{
+    (void)arg, (void)energy;
+    for (size_t i = 0; i < n; i++)
+        weight[i] = 1.0f;
+}
+
+static void read_spec(struct bench *b, const char *path)
+{
+    static struct spec_problems problems;
+    struct ebm_error err;
+    struct buf text;
+
+    buf_init(&text);
+    if (fsio_read(path, SPEC_BYTES, &text, &err) != EBM_OK)
+        die(path, &err);
+    if (spec_parse(buf_text(&text), text.size, NULL, 0, &b->spec, &problems, &err) != EBM_OK) {
+        fprintf(stderr, "bench_chain: %s: %s\n", path, problems.item[0].text);
+        exit(1);
+    }
+    buf_fini(&text);
+}
+
+static void *take(size_t n)
+{
+    void *p = aligned_alloc(64, (n + 63) / 64 * 64);
+    if (p == NULL)
+        abort();
+    memset(p, 0, (n + 63) / 64 * 64);
+    return p;
+}
+
+/* The data set's shape, or CxHxW from the environment, for nets of any input. */
+static struct net_shape find_shape(const struct bench *b)
+{
+    const char *text = getenv("BENCH_SHAPE");
+    struct net_shape s = {0};
+    struct ebm_error err;
+    uint64_t samples;
+
+    if (text != NULL && sscanf(text, "%zux%zux%zu", &s.c, &s.h, &s.w) == 3)
+        return s;
+    if (spec_dataset_shape(b->spec.data.dataset, &s, &samples, &err) != EBM_OK)
+        die("shape", &err);
+    return s;
+}
+
+static void open_engine(struct bench *b, const char *name)
+{
+    const struct engine_options options = {b->threads, b->spec.sampler.precision};
+    struct ebm_error err;
+
+    if (net_settle(&b->net, find_shape(b), b->spec.layers, b->spec.layer_count, NULL, &err) !=
+        EBM_OK)
+        die("net", &err);
+    b->ops = engine_find(name);
+    if (b->ops == NULL || b->ops->create(&b->net, &options, &b->engine, &err) != EBM_OK)
+        die(name, &err);
+    b->d = net_shape_size(b->net.in);
+    b->tile = b->ops->tile(b->engine);
+    b->params = take(b->net.params * sizeof(float));
+    trainer_start_params(&b->net, 1, b->params);
+    b->ops->set_params(b->engine, b->params, &err);
+    b->x = take(b->batch * b->d * sizeof(float));
+    b->energy = take(b->batch * sizeof(float));
+    b->grad = take(b->threads * sizeof *b->grad);
+    for (size_t t = 0; t < b->threads; t++)
+        b->grad[t] = take(b->net.params * sizeof(float));
+    rng_uniform(rng_key_make(1, RNG_SAMPLES, 0), 0, 0, 0, 0, b->batch * b->d, b->x);
+}
+
+/* Tiles of the batch in turns, as a rank's threads take them. */
+static void for_each_tile(struct bench *b,
+                          void (*work)(struct bench *b, size_t lane, size_t at, size_t n))
+{
+    long tiles = (long)((b->batch + b->tile - 1) / b->tile);
+
+#pragma omp parallel for num_threads((int)b->threads) schedule(static)
+    for (long i = 0; i < tiles; i++) {
+        size_t at = (size_t)i * b->tile;
+        work(b, (size_t)omp_get_thread_num(), at,
+             b->batch - at < b->tile ? b->batch - at : b->tile);
+    }
+}
+
+static void chain(struct bench *b, size_t lane, size_t at, size_t n)
+{
+    struct engine_chain c = {.sampler = &b->spec.sampler,
+                             .noise = rng_key_make(1, RNG_LANGEVIN, 0),
+                             .first_chain = (uint32_t)at,
+                             .x = b->x + at * b->d,
+                             .n = n};
+    struct ebm_error err;
+
+    if (b->ops->langevin(b->engine, lane, &c, &err) != EBM_OK)
+        die("chain", &err);
+}
+
+static void params(struct bench *b, size_t lane, size_t at, size_t n)
+{
+    struct ebm_error err;
+
+    for (int side = 0; side < 2; side++)
+        if (b->ops->grad_params(b->engine, lane, b->x + at * b->d, n, ones, NULL, b->energy + at,
+                                b->grad[lane], &err) != EBM_OK)
+            die("params", &err);
+}
+
+static void do_chain(struct bench *b)
+{
+    for_each_tile(b, chain);
+}
+
+static void do_params(struct bench *b)
+{
+    for_each_tile(b, params);
+}
+
+static void do_pack(struct bench *b)
+{
+    struct ebm_error err;
+
+    b->ops->set_params(b->engine, b->params, &err);
+}
+
+/* ---- the processor's limit ---- */
+
+enum { LIMIT_ACCUMULATORS = 16 };
+static const long limit_operations = 1L << 32;
+
+#define FMA_LOOP(name, attribute, type, bytes)                                                     \
+    attribute static void name(void)                                                               \
+    {                                                                                              \
+        typedef float type __attribute__((vector_size(bytes)));                                    \
+        type acc[LIMIT_ACCUMULATORS], b = (type){0} + 1.0001f, c = (type){0} + 0.5f;               \
+        for (int i = 0; i < LIMIT_ACCUMULATORS; i++)                                               \
+            acc[i] = (type){0} + (float)i;                                                         \
+        long rounds = limit_operations / (LIMIT_ACCUMULATORS * (bytes / 4) * 2);                   \
+        for (long r = 0; r < rounds; r++) {                                                        \
+            for (int i = 0; i < LIMIT_ACCUMULATORS; i++)                                           \
+                acc[i] = acc[i] * b + c;                                                           \
+        }                                                                                          \
+        volatile float sink = 0;                                                                   \
+        for (int i = 0; i < LIMIT_ACCUMULATORS; i++)                                               \
+            sink += acc[i][0];                                                                     \
+    }
+FMA_LOOP(fma_512, __attribute__((target("avx512f"), optimize("O3"))), v512, 64)
+FMA_LOOP(fma_256, __attribute__((target("avx2,fma"), optimize("O3"))), v256, 32)
+
+__attribute__((target("avx512f,avx512bf16"))) static void dot_512(void)
+{
+    __m512 acc[LIMIT_ACCUMULATORS];
+    __m512bh b = (__m512bh)_mm512_set1_epi32(0x3f803f80), c = b;
+
+    for (int i = 0; i < LIMIT_ACCUMULATORS; i++)
+        acc[i] = _mm512_set1_ps((float)i);
+    for (long r = 0; r < limit_operations / (LIMIT_ACCUMULATORS * 16 * 4); r++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < LIMIT_ACCUMULATORS; i++)
+            acc[i] = _mm512_dpbf16_ps(acc[i], b, c);
+    }
+    volatile float sink = 0;
+    for (int i = 0; i < LIMIT_ACCUMULATORS; i++)
+        sink += _mm512_reduce_add_ps(acc[i]);
+}
+
+static void do_fma(struct bench *b)
+{
+    (void)b;
+    if (__builtin_cpu_supports("avx512f"))
+        fma_512();
+    else
+        fma_256();
+}
+
+static void do_dot(struct bench *b)
+{
+    (void)b;
+    if (__builtin_cpu_supports("avx512bf16"))
+        dot_512();
+}
+
+/* ---- the first layer's input gradient ---- */
+
+static void drop(void *arg, const struct wide_sums *s)
+{
+    (void)arg, (void)s;
+}
+
+static struct wide_pass first_pass;
+static float *first_source, *first_weights, *first_near;
+
+static void open_first(struct bench *b)
+{
+    struct ebm_error err;
+    const struct net_layer *l = &b->net.layer[0];
+
+    if (wide_pass_build(&first_pass, wide_isa_best(), WIDE_FLOAT, l, WIDE_BACKWARD, NULL, 1,
+                        &err) != EBM_OK)
+        die("first layer", &err);
+    first_source = take(net_shape_size(l->out) * WIDE * sizeof(float));
+    first_weights = take(wide_pass_bytes(&first_pass));
+    first_near = take(wide_pass_near(&first_pass) * WIDE * sizeof(float));
+    wide_pass_pack(&first_pass, b->params, first_weights);
+}
+
+static void do_first(struct bench *b)
+{
+    if (first_source == NULL)
+        open_first(b);
+    for (size_t at = 0; at < b->batch; at += WIDE)
+        wide_pass_run(&first_pass, first_source, first_weights, NULL, first_near, NULL, drop, NULL);
+}
+
+static const struct {
+    const char *order;
+    void (*run)(struct bench *b);
+} orders[] = {{"chain", do_chain}, {"params", do_params}, {"pack", do_pack},
+              {"first", do_first}, {"fma", do_fma},       {"dot", do_dot}};
+
+int main(int argc, char **argv)
+{
+    static struct bench b;
+    char line[64];
+
+    if (argc < 6) {
+        fputs("usage: bench_chain SPEC BATCH STEPS THREADS fp32|bf16 [ENGINE]\n", stderr);
+        return 2;
+    }
+    read_spec(&b, argv[1]);
+    b.batch = strtoul(argv[2], NULL, 10);
+    b.spec.sampler.steps = strtol(argv[3], NULL, 10);
+    b.threads = strtoul(argv[4], NULL, 10);
+    b.spec.sampler.precision = strcmp(argv[5], "bf16") == 0 ? PRECISION_BF16 : PRECISION_FP32;
+    open_engine(&b, argc > 6 ? argv[6] : "auto");
+    printf("ready params=%zu flop=%.0f isa=%s\n", b.net.params, 2.0 * b.net.forward_flop,
+           wide_isa_best()->name);
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+            if (strcmp(orders[i].order, line) != 0)
+                continue;
+            double begin = clock_mono_s();
+            orders[i].run(&b);
+            printf("%.9f\n", clock_mono_s() - begin);
+            fflush(stdout);
+        }
+    }
+    b.ops->destroy(b.engine);
+    return 0;
+}
