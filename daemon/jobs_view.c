@@ -40,7 +40,7 @@ static void fill_live(Ebm__Job *m, const struct live *l)
 {
     if (l->step > m->step)
         m->step = l->step;
-    m->rate = l->lost || l->ending ? 0 : l->rate;
+    m->rate = l->lost || l->ending ? 0 : l->rate.value;
     if (!l->has_metrics)
         return;
     m->langevin_grad = l->langevin_grad;

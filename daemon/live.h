@@ -10,6 +10,7 @@
 
 #include "launch/launch.h"
 #include "link/link.h"
+#include "rate.h"
 #include "store/store.h"
 #include "wire/wire.h"
 
@@ -58,9 +59,7 @@ struct live {
     uint64_t step;         /* the newest that was told */
     uint64_t step_saved;   /* of it, what the store has, and when it got it */
     int64_t step_saved_ms; /* monotonic */
-    uint64_t rate_step;    /* where the rate's stretch began, and when */
-    int64_t rate_ms;
-    double rate; /* steps a second, 0 = unknown */
+    struct rate rate;
     double langevin_grad, energy_gap;
     bool has_metrics, is_finite;
     struct upload upload;

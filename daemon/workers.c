@@ -15,7 +15,7 @@
 #include "unit.h"
 #include "uploads.h"
 
-enum { HEARTBEAT_MS = 1000, BEATS_A_LEASE = 4, SAVE_STEP_MS = 5000, RATE_MS = 2000 };
+enum { HEARTBEAT_MS = 1000, BEATS_A_LEASE = 4, SAVE_STEP_MS = 5000 };
 
 /* A message whose sender was found to be who it says. */
 struct arrival {
@@ -116,26 +116,11 @@ void workers_miss_again(struct daemon *d)
 
 /* ---- steps ---- */
 
-static void note_rate(struct live *l, uint64_t step, int64_t now_ms)
-{
-    if (l->rate_ms == 0 || step < l->rate_step) {
-        l->rate_step = step;
-        l->rate_ms = now_ms;
-        return;
-    }
-    if (now_ms - l->rate_ms < RATE_MS || step == l->rate_step)
-        return;
-    double now = 1000.0 * (double)(step - l->rate_step) / (double)(now_ms - l->rate_ms);
-    l->rate = l->rate > 0 ? 0.7 * l->rate + 0.3 * now : now;
-    l->rate_step = step;
-    l->rate_ms = now_ms;
-}
-
 static void note_step(struct live *l, uint64_t step)
 {
     if (step > INT64_MAX)
         return;
-    note_rate(l, step, clock_mono_ms());
+    rate_note(&l->rate, step, clock_mono_ms());
     if (step > l->step)
         l->step = step;
 }

@@ -21,8 +21,9 @@ deploy/setup.sh
 say "build"
 cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DEBM_TESTS=OFF
 cmake --build "$build" --parallel "$(nproc)"
-PATH="$PWD/$build/bin:$PATH"
-samples=$PWD/$build/samples.png
+build=$(cd "$build" && pwd)
+PATH="$build/bin:$PATH"
+samples=$build/samples.png
 
 say "submit: 60,000 pictures of garments, a net of 77 thousand parameters, two ranks"
 ebmctl submit deploy/specs/fashion-quick.yaml --set "train.steps=$steps" -o json >"$build/job.json"
@@ -44,6 +45,6 @@ ebmctl daemon stop
 
 say "done"
 echo "The picture: $samples"
-echo "Again, your way:  export PATH=$PWD/$build/bin:\$PATH; ebmctl submit deploy/specs/toy-rings.yaml --follow"
+echo "Again, your way:  export PATH=$build/bin:\$PATH; ebmctl submit deploy/specs/toy-rings.yaml --follow"
 echo "More of this one: ebmctl rollback $job --to newest --set train.steps=$((steps * 3)); ebmctl watch $job"
 echo "What there is:    ebmctl help; ebmctl explain sampler; man $PWD/client/man/ebmctl.1"

@@ -12,7 +12,7 @@ enum { WATCH_WORD = 24, WATCH_NAME = 72, WATCH_TEXT = 400 };
 struct watch_said {
     int64_t at_ms; /* monotonic */
     bool any;
-    uint64_t step, words; /* words: a hash of state, health and reason */
+    uint64_t step, words, reason; /* words: a hash of state, health and reason */
     double share;
 };
 

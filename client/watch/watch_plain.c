@@ -35,7 +35,7 @@ static void put_numbers(const struct watch_job *j, struct buf *out)
         buf_printf(out, ", %s left", human_seconds(left, text));
 }
 
-void watch_plain_line(const struct watch_job *j, struct buf *out)
+static void put_line(const struct watch_job *j, bool with_reason, struct buf *out)
 {
     buf_printf(out, "job %" PRIu64 " ", j->job);
     utf8_put(out, j->name, SIZE_MAX, "");
@@ -48,11 +48,16 @@ void watch_plain_line(const struct watch_job *j, struct buf *out)
     }
     if (job_state_is_live(j->state))
         put_numbers(j, out);
-    if (j->reason[0] != '\0') {
+    if (with_reason && j->reason[0] != '\0') {
         buf_puts(out, ": ");
         utf8_put(out, j->reason, SIZE_MAX, "");
     }
     buf_puts(out, "\n");
+}
+
+void watch_plain_line(const struct watch_job *j, struct buf *out)
+{
+    put_line(j, true, out);
 }
 
 /* FNV-1a, enough to see that a text is another one. */
@@ -63,11 +68,14 @@ static uint64_t hash(uint64_t h, const char *text)
     return (h ^ 0xff) * 0x100000001b3u;
 }
 
+static uint64_t reason_of(const struct watch_job *j)
+{
+    return hash(0xcbf29ce484222325u ^ j->attempt, j->reason);
+}
+
 static uint64_t words_of(const struct watch_job *j)
 {
-    uint64_t h = hash(0xcbf29ce484222325u ^ j->attempt, j->state_name);
-
-    return hash(hash(h, j->health), j->reason);
+    return hash(hash(reason_of(j), j->state_name), j->health);
 }
 
 static bool is_due(const struct watch_job *j, int64_t now_ms)
@@ -95,9 +103,13 @@ void watch_plain_print(struct watch_jobs *jobs, bool ended_is_old, int64_t now_m
         if (!is_due(j, now_ms))
             continue;
         if (j->said.any || !ended_is_old || !job_state_is_final(j->state)) {
+            /* While it goes forward, how it came to it is told once. */
+            bool told =
+                j->said.any && job_state_is_live(j->state) && j->said.reason == reason_of(j);
             buf_printf(out, "%s ", human_clock(wall_ms, clock));
-            watch_plain_line(j, out);
+            put_line(j, !told, out);
         }
-        j->said = (struct watch_said){now_ms, true, j->step, words_of(j), watch_job_share(j)};
+        j->said = (struct watch_said){now_ms,      true,         j->step,
+                                      words_of(j), reason_of(j), watch_job_share(j)};
     }
 }

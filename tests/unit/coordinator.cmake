@@ -1,5 +1,5 @@
 # The coordinator: its pure parts, and all of it in one process.
-foreach(name lineage retention target outcome config reply)
+foreach(name lineage retention target outcome config reply rate)
   ebm_unit_test(test_${name} ebm-coordinator)
 endforeach()
 ebm_unit_test(test_lock ebm-proto)

@@ -102,8 +102,14 @@ static void test_plain_changes(void **state)
     assert_non_null(strstr(print(&t, false, 2000), "pausing, attempt 2"));
     put(&t, 42, "pausing", "writes a checkpoint");
     assert_non_null(strstr(print(&t, false, 3000), "writes a checkpoint"));
+    put(&t, 42, "running", "rolled back to c6");
+    assert_non_null(strstr(print(&t, false, 4000), "rolled back to c6"));
+    set_step(&t, 2000);
+    const char *later = print(&t, false, 20000);
+    assert_non_null(strstr(later, "r_t"));
+    assert_null(strstr(later, "rolled back")); /* once is enough */
     put(&t, 42, "cancelled", "by the user");
-    assert_non_null(strstr(print(&t, false, 3001), "cancelled")); /* an end is told at once */
+    assert_non_null(strstr(print(&t, false, 20001), "cancelled")); /* an end is told at once */
     assert_string_equal(print(&t, false, 9000000), "");
     watch_jobs_fini(&t);
 }
