@@ -68,15 +68,13 @@ static void welcome(const struct asked *a)
     uint8_t digest[DIGEST_BYTES];
     const struct fake_record *r = &a->f->record;
 
+    memcpy(digest, a->f->digest, DIGEST_BYTES);
     m.body_case = EBM__TO_WORKER__BODY_WELCOME;
     m.welcome = &body;
     body.heartbeat_ms = FAKE_HEARTBEAT_MS;
     body.lease_ms = 15000;
     body.metrics_have = r->rows;
     if (a->script.checkpoint != NULL) {
-        digest_of(a->script.checkpoint,
-                  a->script.checkpoint_size < FAKE_CHECKPOINT_MAX ? a->script.checkpoint_size : 0,
-                  digest);
         digest[0] ^= a->script.wrong_digest;
         body.checkpoint = CHECKPOINT;
         body.checkpoint_bytes = a->script.checkpoint_size;
@@ -259,7 +257,8 @@ static void on_end(const struct asked *a)
         ack_checkpoint(a, upload, a->script.commit_status);
         return;
     }
-    if (!f->upload_open || f->upload != upload) {
+    /* Also an end that waited in a queue while we were down, and comes among the new chunks. */
+    if (!f->upload_open || f->upload != upload || f->upload_blob.size < f->upload_bytes) {
         ack_chunk(a, upload);
         return;
     }
@@ -440,6 +439,17 @@ static void *fake_main(void *arg)
     }
 }
 
+/* The digest is made once: as an answer to each hello, on a loaded machine,
+ * it would take longer than the time to the next hello. */
+static void take_script(struct fake_daemon *f, const struct fake_script *script)
+{
+    f->script = *script;
+    if (script->checkpoint != NULL)
+        digest_of(script->checkpoint,
+                  script->checkpoint_size < FAKE_CHECKPOINT_MAX ? script->checkpoint_size : 0,
+                  f->digest);
+}
+
 struct fake_daemon *fake_start(const struct fake_script *script)
 {
     struct fake_daemon *f = calloc(1, sizeof *f);
@@ -448,7 +458,7 @@ struct fake_daemon *fake_start(const struct fake_script *script)
 
     if (f == NULL)
         abort();
-    f->script = *script;
+    take_script(f, script);
     strcpy(f->dir, "/tmp/ebm-agent-XXXXXX");
     if (mkdtemp(f->dir) == NULL)
         abort();
@@ -507,7 +517,7 @@ const struct fake_record *fake_peek(struct fake_daemon *f)
 void fake_set_script(struct fake_daemon *f, const struct fake_script *script)
 {
     pthread_mutex_lock(&f->lock);
-    f->script = *script;
+    take_script(f, script);
     pthread_mutex_unlock(&f->lock);
 }
 

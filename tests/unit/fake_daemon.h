@@ -79,6 +79,7 @@ struct fake_daemon {
     pthread_t thread;
     bool stopping, wants_down, is_down; /* down: the socket is closed */
     struct fake_script script;
+    uint8_t digest[DIGEST_BYTES]; /* of the script's checkpoint */
     struct fake_record record, peeked;
     /* The thread's alone. */
     struct link_context *context;

@@ -525,7 +525,7 @@ void wide_tape_visit(const struct wide_tape *t, struct wide_memory m, const floa
     struct flow f = begin_flow(t, m, seed);
     size_t low = 0;
 
-    while (t->node[low].linear == NULL)
+    while (low < t->nodes && t->node[low].linear == NULL)
         low++;
     for (size_t i = t->nodes; i-- > low;) {
         const struct wide_node *n = &t->node[i], *before = i > 0 ? &t->node[i - 1] : NULL;
