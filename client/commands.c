@@ -161,7 +161,7 @@ const struct command *command_find(const char *name, const char **near)
 
 static int fail_command(const char *name)
 {
-    const char *near;
+    const char *near = NULL;
 
     command_find(name, &near);
     fprintf(stderr, "ebmctl: unknown command '%.60s'", name);
