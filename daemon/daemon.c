@@ -98,6 +98,7 @@ void daemon_close(struct daemon *d)
     listen_close(d);
     outbox_fini(&d->outbox);
     live_fini(&d->live);
+    roster_fini(&d->queue.roster);
     vault_close(d->vault);
     metrics_close(d->metrics);
     store_close(d->store);

@@ -9,6 +9,7 @@
 #include "link/link.h"
 #include "live.h"
 #include "outbox.h"
+#include "roster.h"
 #include "store/metrics.h"
 #include "store/store.h"
 #include "store/vault.h"
@@ -30,6 +31,7 @@ struct daemon {
         bool dirty;      /* a pass is due: something was queued or ended */
         int64_t blocked; /* job at which the last pass stopped, 0 = none */
         int64_t wake_ms; /* wall clock: the first back-off ends, 0 = none */
+        struct roster roster;
     } queue;
     int64_t started_ms; /* wall clock */
     int64_t second_ms;  /* monotonic: the next look at leases and socket files */

@@ -112,6 +112,7 @@ static void doubt(struct daemon *d)
         d->live.item[i]->step_saved = 0;
     }
     d->queue.wake_ms = clock_wall_ms() + SECOND_MS;
+    roster_doubt(&d->queue.roster);
 }
 
 static void commit(struct daemon *d)

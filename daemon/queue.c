@@ -37,28 +37,24 @@ static uint32_t slots_of(const struct store_job *j)
 
 enum wait { WAIT_NOTHING, WAIT_JOB, WAIT_IN_VAIN, WAIT_CLOCK, WAIT_MACHINE };
 
-/* The job it is to follow, WAIT_IN_VAIN when that one ended badly. Once it has
- * started it follows nobody: the other may be rolled back, this one goes on. */
-static enum wait look_at_other(struct daemon *d, const struct store_job *j, struct store_job *other)
+/* WAIT_IN_VAIN when the job it is to follow ended badly. Once it has started
+ * it follows nobody: the other may be rolled back, this one goes on. */
+static enum wait look_at_other(const struct store_queued *q)
 {
-    if (j->after == 0 || j->attempt > 0)
+    if (q->after == 0 || q->after_state == JOB_SUCCEEDED)
         return WAIT_NOTHING;
-    if (store_job_get(d->store, j->after, other, NULL) != EBM_OK)
-        return WAIT_JOB; /* jobs are never deleted: the store will answer again */
-    if (other->state == JOB_SUCCEEDED)
-        return WAIT_NOTHING;
-    return job_state_is_final(other->state) ? WAIT_IN_VAIN : WAIT_JOB;
+    return job_state_is_final(q->after_state) ? WAIT_IN_VAIN : WAIT_JOB;
 }
 
-static enum wait look_at(struct daemon *d, const struct store_job *j, struct store_job *other)
+static enum wait look_at(const struct daemon *d, const struct store_queued *q, int64_t now_ms)
 {
-    enum wait w = look_at_other(d, j, other);
+    enum wait w = look_at_other(q);
 
     if (w != WAIT_NOTHING)
         return w;
-    if (j->not_before_ms > clock_wall_ms())
+    if (q->not_before_ms > now_ms)
         return WAIT_CLOCK;
-    return slots_of(j) > d->config.slots ? WAIT_MACHINE : WAIT_NOTHING;
+    return q->slots > d->config.slots ? WAIT_MACHINE : WAIT_NOTHING;
 }
 
 /* ---- the pass ---- */
@@ -67,6 +63,7 @@ struct pass {
     struct daemon *d;
     struct buf start, fail; /* ids of jobs */
     uint32_t used;
+    int64_t now_ms; /* wall clock */
 };
 
 static void note_clock(struct daemon *d, int64_t not_before_ms)
@@ -75,17 +72,15 @@ static void note_clock(struct daemon *d, int64_t not_before_ms)
         d->queue.wake_ms = not_before_ms;
 }
 
-static bool visit(void *arg, const struct store_job *j)
+/* False: no job after this one is looked at. */
+static bool visit(struct pass *p, const struct store_queued *q)
 {
-    struct pass *p = arg;
-    struct store_job other = {.id = 0};
-
-    switch (look_at(p->d, j, &other)) {
+    switch (look_at(p->d, q, p->now_ms)) {
     case WAIT_IN_VAIN:
-        buf_put(&p->fail, &j->id, sizeof j->id);
-        return p->fail.size < FAILS_A_PASS * sizeof j->id;
+        buf_put(&p->fail, &q->id, sizeof q->id);
+        return p->fail.size < FAILS_A_PASS * sizeof q->id;
     case WAIT_CLOCK:
-        note_clock(p->d, j->not_before_ms);
+        note_clock(p->d, q->not_before_ms);
         return true;
     case WAIT_JOB:
     case WAIT_MACHINE:
@@ -93,12 +88,12 @@ static bool visit(void *arg, const struct store_job *j)
     case WAIT_NOTHING:
         break;
     }
-    if (p->used + slots_of(j) > p->d->config.slots) {
-        p->d->queue.blocked = j->id;
+    if (p->used + q->slots > p->d->config.slots) {
+        p->d->queue.blocked = q->id;
         return false;
     }
-    p->used += slots_of(j);
-    buf_put(&p->start, &j->id, sizeof j->id);
+    p->used += q->slots;
+    buf_put(&p->start, &q->id, sizeof q->id);
     return true;
 }
 
@@ -145,18 +140,23 @@ static void do_each(struct daemon *d, const struct buf *ids, unit_work *work)
 
 void queue_pass(struct daemon *d)
 {
-    struct pass p = {.d = d, .used = queue_used(d)};
+    struct pass p = {.d = d, .used = queue_used(d), .now_ms = clock_wall_ms()};
+    const struct roster *r = &d->queue.roster;
     struct ebm_error err;
+    bool more = true;
 
     d->queue.dirty = false;
     d->queue.blocked = 0;
     d->queue.wake_ms = 0;
     buf_init(&p.start);
     buf_init(&p.fail);
-    if (store_job_queue(d->store, visit, &p, &err) != EBM_OK) {
+    if (roster_follow(&d->queue.roster, d->store, &err) != EBM_OK) {
         log_error("queue", "error=\"%s\"", err.text);
-        note_clock(d, clock_wall_ms() + 1000);
+        note_clock(d, p.now_ms + 1000);
+        more = false;
     }
+    for (size_t i = 0; more && i < r->count; i++)
+        more = visit(&p, &r->job[i]);
     do_each(d, &p.fail, fail);
     do_each(d, &p.start, start);
     buf_fini(&p.start);
@@ -184,22 +184,26 @@ static void explain_slots(struct daemon *d, const struct store_job *job, char *o
 
 void queue_explain(struct daemon *d, const struct store_job *job, char *out, size_t size)
 {
-    struct store_job other = {.id = job->after};
-    int64_t left_ms = job->not_before_ms - clock_wall_ms();
+    int64_t now_ms = clock_wall_ms();
+    struct store_queued q;
 
-    switch (look_at(d, job, &other)) {
+    /* What cannot be read is waited for: the store will answer again. */
+    if (store_job_queued(d->store, job, &q, NULL) != EBM_OK)
+        q.after_state = JOB_STATE_COUNT;
+    switch (look_at(d, &q, now_ms)) {
     case WAIT_JOB:
     case WAIT_IN_VAIN:
-        snprintf(out, size, "waits for job %" PRId64 " to succeed (%s now)", other.id,
-                 job_state_name(other.state));
+        snprintf(out, size, "waits for job %" PRId64 " to succeed (%s now)", q.after,
+                 job_state_name(q.after_state));
         break;
     case WAIT_CLOCK:
-        snprintf(out, size, "waits %" PRId64 " s more: %.340s", left_ms / 1000 + 1, job->reason);
+        snprintf(out, size, "waits %" PRId64 " s more: %.340s",
+                 (q.not_before_ms - now_ms) / 1000 + 1, job->reason);
         break;
     case WAIT_MACHINE:
         snprintf(out, size,
                  "needs %u slots, and this machine has %" PRIu64 " (EBM_SLOTS sets how many)",
-                 slots_of(job), d->config.slots);
+                 q.slots, d->config.slots);
         break;
     case WAIT_NOTHING:
         explain_slots(d, job, out, size);

@@ -297,6 +297,16 @@ int64_t db_changes(const struct db *db)
     return sqlite3_changes64(db->handle);
 }
 
+uint64_t db_work(const struct db *db)
+{
+    uint64_t steps = 0;
+
+    for (size_t i = 0; i < db->sql->query_count; i++)
+        if (db->prepared[i] != NULL)
+            steps += (uint64_t)sqlite3_stmt_status(db->prepared[i], SQLITE_STMTSTATUS_VM_STEP, 0);
+    return steps;
+}
+
 enum ebm_status db_exec_text(struct db *db, const char *text, struct ebm_error *err)
 {
     int rc = sqlite3_exec(db->handle, text, NULL, NULL, NULL);

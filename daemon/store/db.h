@@ -89,5 +89,8 @@ enum ebm_status db_run(struct db_query *q, struct ebm_error *err);
 enum ebm_status db_run_int(struct db_query *q, int64_t *out, struct ebm_error *err);
 /* Rows changed by the last query. */
 int64_t db_changes(const struct db *db);
+/* Steps of SQLite's machine in all named queries so far: what tests count
+ * instead of time. */
+uint64_t db_work(const struct db *db);
 
 #endif

@@ -38,6 +38,17 @@ static enum ebm_status no_job(int64_t id, struct ebm_error *err)
     return ebm_fail(err, EBM_ENOTFOUND, "no job %lld", (long long)id);
 }
 
+static void note_change(struct store *s, int64_t id)
+{
+    buf_put(&s->changed_jobs, &id, sizeof id);
+}
+
+void store_job_changed(struct store *s, struct buf *ids)
+{
+    *ids = s->changed_jobs;
+    buf_init(&s->changed_jobs);
+}
+
 /* For changes of one row: a change of none means that the job is not there. */
 static enum ebm_status run_on_job(struct store *s, struct db_query *q, int64_t id,
                                   struct ebm_error *err)
@@ -164,8 +175,10 @@ enum ebm_status store_job_insert(struct store *s, struct store_job *j, const cha
     if (status == EBM_OK)
         status = insert_text(s, id, source, spec, err);
     status = db_op_end(s->db, status, err);
-    if (status == EBM_OK)
+    if (status == EBM_OK) {
         j->id = id;
+        note_change(s, id);
+    }
     return status;
 }
 
@@ -190,7 +203,10 @@ enum ebm_status store_job_update(struct store *s, const struct store_job *j, str
     db_put_int(&q, j->id);
     put_first_columns(&q, j);
     put_last_columns(&q, j);
-    return run_on_job(s, &q, j->id, err);
+    status = run_on_job(s, &q, j->id, err);
+    if (status == EBM_OK)
+        note_change(s, j->id);
+    return status;
 }
 
 enum ebm_status store_job_set_step(struct store *s, int64_t id, uint64_t step,
@@ -257,12 +273,50 @@ enum ebm_status store_job_each(struct store *s, int64_t after, unsigned states,
     return visit_jobs(&q, states, visit, arg, err);
 }
 
+/* ---- the queue ---- */
+
+static void get_queued(struct db_query *q, struct store_queued *out)
+{
+    out->id = db_get_int(q);
+    out->priority = (int32_t)db_get_int(q);
+    out->slots = (uint32_t)db_get_int(q);
+    out->not_before_ms = db_get_int(q);
+    out->after = db_get_int(q);
+    out->after_state = job_state_from_name(db_get_word(q));
+}
+
 enum ebm_status store_job_queue(struct store *s,
-                                bool (*visit)(void *arg, const struct store_job *j), void *arg,
+                                bool (*visit)(void *arg, const struct store_queued *q), void *arg,
                                 struct ebm_error *err)
 {
     struct db_query q = db_query(s->db, SQL_JOB_QUEUE);
-    return visit_jobs(&q, 0, visit, arg, err);
+    struct store_queued job;
+    bool more = true;
+
+    while (more && db_step(&q)) {
+        get_queued(&q, &job);
+        more = visit(arg, &job);
+    }
+    return db_end(&q, err);
+}
+
+enum ebm_status store_job_queued(struct store *s, const struct store_job *j,
+                                 struct store_queued *out, struct ebm_error *err)
+{
+    struct store_job other;
+
+    *out = (struct store_queued){.id = j->id,
+                                 .after_state = JOB_STATE_COUNT,
+                                 .priority = j->priority,
+                                 .slots = j->ranks * j->threads,
+                                 .not_before_ms = j->not_before_ms};
+    if (j->after == 0 || j->attempt > 0)
+        return EBM_OK;
+    out->after = j->after;
+    enum ebm_status status = store_job_get(s, j->after, &other, err);
+    if (status == EBM_OK)
+        out->after_state = other.state;
+    return status == EBM_ENOTFOUND ? EBM_OK : status;
 }
 
 enum ebm_status store_job_counts(struct store *s, uint64_t counts[JOB_STATE_COUNT],

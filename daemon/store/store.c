@@ -37,6 +37,7 @@ void store_close(struct store *s)
     if (s == NULL)
         return;
     db_close(s->db);
+    buf_fini(&s->changed_jobs);
     free(s);
 }
 

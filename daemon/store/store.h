@@ -66,6 +66,16 @@ struct store_job {
     int64_t plan_checkpoint;         /* 0 = from scratch */
 };
 
+/* A queued job, as far as the queue looks at it. */
+struct store_queued {
+    int64_t id;
+    int64_t after;              /* job it waits for; 0: none, or it has started before */
+    enum job_state after_state; /* JOB_STATE_COUNT: nothing is known of it */
+    int32_t priority;
+    uint32_t slots;
+    int64_t not_before_ms;
+};
+
 struct store_attempt {
     int64_t job;
     uint32_t attempt;
@@ -157,8 +167,15 @@ enum ebm_status store_job_each(struct store *s, int64_t after, unsigned states,
                                struct ebm_error *err);
 /* Queued jobs in scheduling order: priority falling, id rising. */
 enum ebm_status store_job_queue(struct store *s,
-                                bool (*visit)(void *arg, const struct store_job *j), void *arg,
+                                bool (*visit)(void *arg, const struct store_queued *q), void *arg,
                                 struct ebm_error *err);
+/* The same of one job, which is queued by its row *j. */
+enum ebm_status store_job_queued(struct store *s, const struct store_job *j,
+                                 struct store_queued *out, struct ebm_error *err);
+/* Gives the ids (int64_t) of the jobs inserted or updated since the last call,
+ * some more than once, also those whose change was undone since; a new step
+ * alone does not count. When !buf_ok, any job may have changed. Caller frees. */
+void store_job_changed(struct store *s, struct buf *ids);
 enum ebm_status store_job_counts(struct store *s, uint64_t counts[JOB_STATE_COUNT],
                                  struct ebm_error *err);
 

@@ -13,6 +13,7 @@ struct store {
      * vault or a worker may have seen them. */
     int64_t highest_fence;
     int64_t highest_checkpoint;
+    struct buf changed_jobs; /* ids, see store_job_changed */
 };
 
 extern const struct db_options store_options;

@@ -56,7 +56,12 @@ WHERE id > ?1 AND state NOT IN ('succeeded', 'failed', 'cancelled', 'diverged')
 ORDER BY id;
 
 -- name: job_queue
-SELECT * FROM job_row WHERE state = 'queued' ORDER BY priority DESC, id;
+-- Once a job has started it follows nobody, see queue.c.
+SELECT j.id, j.priority, j.ranks * j.threads, j.not_before_ms, iif(j.attempt = 0, j.after_job, 0),
+       o.state
+FROM job AS j LEFT JOIN job AS o ON o.id = j.after_job AND j.attempt = 0
+WHERE j.state = 'queued'
+ORDER BY j.priority DESC, j.id;
 
 -- name: job_counts
 SELECT state, count(*) FROM job GROUP BY state;

@@ -22,6 +22,7 @@ foreach(
   ends
   states
   queue
+  roster
   rollback
   fork
   restart

@@ -307,28 +307,6 @@ static void test_jobs_are_walked_by_id_and_state(void **state)
     assert_int_equal(counts[JOB_HELD], 0);
 }
 
-static void test_the_queue_is_in_scheduling_order(void **state)
-{
-    static const int32_t priorities[] = {0, 5, -1, 5, 0};
-    static const int64_t order[] = {2, 4, 1, 5, 3};
-    struct store *s = ((struct fixture *)*state)->store;
-    struct ebm_error err;
-    struct ids ids = {0};
-
-    for (size_t i = 0; i < 5; i++) {
-        struct store_job j = make_job("x");
-        j.priority = priorities[i];
-        assert_int_equal(store_job_insert(s, &j, "", "", "", &err), EBM_OK);
-    }
-    struct store_job held = make_job("held");
-    held.state = JOB_HELD;
-    assert_int_equal(store_job_insert(s, &held, "", "", "", &err), EBM_OK);
-    assert_int_equal(store_job_queue(s, collect_job, &ids, &err), EBM_OK);
-    assert_int_equal(ids.n, 5);
-    for (size_t i = 0; i < 5; i++)
-        assert_int_equal(ids.id[i], order[i]);
-}
-
 static bool read_inside(void *arg, const struct store_job *j)
 {
     struct ids nested = {0};
@@ -723,7 +701,6 @@ int main(void)
         T(test_texts_of_a_job),
         T(test_a_key_gives_the_same_job),
         T(test_jobs_are_walked_by_id_and_state),
-        T(test_the_queue_is_in_scheduling_order),
         T(test_a_visitor_may_read),
         T(test_an_undone_handler_takes_back_only_its_own),
         T(test_an_uncommitted_turn_is_gone),
