@@ -20,7 +20,7 @@ int command_help(struct call *c)
 {
     struct buf text;
     struct ebm_error err;
-    const char *near;
+    const char *near = NULL;
 
     if (c->args.words == 0) {
         help_overview();
