@@ -10,9 +10,10 @@
 #include "jobs.h"
 #include "unit.h"
 
-/* Jobs that wait in vain and are ended in one pass: more of them go on in the
- * next turn, so that a long chain of them stalls nobody. */
-enum { FAILS_A_PASS = 256 };
+/* Jobs that wait in vain and are ended in one pass, which takes some
+ * milliseconds: more of them go on in the next turn, so that however many
+ * follow a job stall nobody. */
+enum { FAILS_A_PASS = 64 };
 
 void queue_touch(struct daemon *d)
 {

@@ -121,6 +121,9 @@ static const struct change *find_change(const struct changes *p, int64_t id)
 {
     size_t low = 0, high = p->count;
 
+    /* Most are: what changes is new, or neighbours. */
+    if (high == 0 || id < p->item[0].id || id > p->item[high - 1].id)
+        return NULL;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (p->item[middle].id < id)

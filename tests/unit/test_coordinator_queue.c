@@ -185,10 +185,10 @@ static void after_a_failure_all_that_follow_fail(void **state)
     STAGE_UNTIL(s, stage_state(s, 4) == JOB_FAILED);
 }
 
-/* However many follow, no turn ends more than a few hundred of them. */
+/* However many follow, no turn ends more than some of them. */
 static void a_crowd_fails_bit_by_bit(void **state)
 {
-    enum { CROWD = 300, A_TURN = 256 };
+    enum { CROWD = 150, A_TURN = 64 };
     struct stage *s = *state;
     uint64_t counts[JOB_STATE_COUNT];
 
