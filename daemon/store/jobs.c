@@ -303,8 +303,6 @@ enum ebm_status store_job_queue(struct store *s,
 enum ebm_status store_job_queued(struct store *s, const struct store_job *j,
                                  struct store_queued *out, struct ebm_error *err)
 {
-    struct store_job other;
-
     *out = (struct store_queued){.id = j->id,
                                  .after_state = JOB_STATE_COUNT,
                                  .priority = j->priority,
@@ -313,10 +311,11 @@ enum ebm_status store_job_queued(struct store *s, const struct store_job *j,
     if (j->after == 0 || j->attempt > 0)
         return EBM_OK;
     out->after = j->after;
-    enum ebm_status status = store_job_get(s, j->after, &other, err);
-    if (status == EBM_OK)
-        out->after_state = other.state;
-    return status == EBM_ENOTFOUND ? EBM_OK : status;
+    struct db_query q = db_query(s->db, SQL_JOB_STATE);
+    db_put_int(&q, j->after);
+    if (db_step(&q))
+        out->after_state = job_state_from_name(db_get_word(&q));
+    return db_end(&q, err);
 }
 
 enum ebm_status store_job_counts(struct store *s, uint64_t counts[JOB_STATE_COUNT],

@@ -36,6 +36,9 @@ UPDATE job_text SET spec = ?2 WHERE job = ?1;
 -- name: job_get
 SELECT * FROM job_row WHERE id = ?1;
 
+-- name: job_state
+SELECT state FROM job WHERE id = ?1;
+
 -- name: job_update
 UPDATE job SET state = ?2, intent = ?3, priority = ?4, after_job = ?5, ranks = ?6, threads = ?7,
        step = ?8, total_steps = ?9, attempt = ?10, restarts_used = ?11, max_restarts = ?12,
