@@ -17,7 +17,7 @@
 
 enum {
     MESSAGES_A_TURN = 256, /* off one socket */
-    TURN_MS = 20,          /* then what has come is committed and answered first */
+    TURN_MS = 10,          /* then what has come is committed and answered first */
     SECOND_MS = 1000,
     MINUTE_MS = 60000,
     WAIT_MAX_MS = 60000
