@@ -76,13 +76,15 @@ static size_t find_id(const struct store_checkpoint *rows, size_t n, uint64_t id
     return i;
 }
 
-/* Rows rise by (step, id), so the last one of a step is its newest. */
+/* Rows rise by (step, id), so the last one of a step is its newest; one that
+ * can be used comes before one that cannot. */
 static size_t find_step(const struct store_checkpoint *rows, size_t n, uint64_t step)
 {
     size_t best = n;
 
     for (size_t i = 0; i < n; i++)
-        if (rows[i].step == step)
+        if (rows[i].step == step &&
+            (best == n || has_health(&rows[best], "poisoned") || !has_health(&rows[i], "poisoned")))
             best = i;
     return best;
 }
@@ -99,59 +101,90 @@ static enum ebm_status fail_id(const char *to, const struct store_checkpoint *ro
     return ebm_fail(err, EBM_ENOTFOUND, "no checkpoint %.40s of this job (there are %s)", to, list);
 }
 
-static enum ebm_status fail_step(uint64_t step, const struct store_checkpoint *rows, size_t n,
-                                 struct ebm_error *err)
+static void say_nearest(uint64_t step, const struct store_checkpoint *rows, size_t n, char *out,
+                        size_t size)
 {
     size_t after = 0;
 
     while (after < n && rows[after].step < step)
         after++;
-    if (after == 0 || after == n) {
-        const struct store_checkpoint *c = &rows[after == 0 ? 0 : n - 1];
-        return ebm_fail(err, EBM_ENOTFOUND,
-                        "no checkpoint at step %" PRIu64 " (the %s is c%" PRId64 " at step %" PRIu64
-                        ")",
-                        step, after == 0 ? "first" : "last", c->id, c->step);
-    }
+    const struct store_checkpoint *c = &rows[after < n ? after : n - 1];
+    if (after == 0 || after == n)
+        snprintf(out, size, "the %s is c%" PRId64 " at step %" PRIu64,
+                 after == 0 ? "first" : "last", c->id, c->step);
+    else
+        snprintf(out, size,
+                 "the nearest are c%" PRId64 " at step %" PRIu64 " and c%" PRId64
+                 " at step %" PRIu64,
+                 rows[after - 1].id, rows[after - 1].step, c->id, c->step);
+}
+
+static enum ebm_status fail_step(uint64_t step, const struct store_checkpoint *rows, size_t n,
+                                 struct ebm_error *err)
+{
+    char nearest[TARGET_WHY_MAX];
+    size_t same = find_id(rows, n, step);
+
+    say_nearest(step, rows, n, nearest, sizeof nearest);
+    if (same == n)
+        return ebm_fail(err, EBM_ENOTFOUND, "no checkpoint at step %" PRIu64 " (%s)", step,
+                        nearest);
     return ebm_fail(err, EBM_ENOTFOUND,
-                    "no checkpoint at step %" PRIu64 " (the nearest are c%" PRId64
-                    " at step %" PRIu64 " and c%" PRId64 " at step %" PRIu64 ")",
-                    step, rows[after - 1].id, rows[after - 1].step, rows[after].id,
-                    rows[after].step);
+                    "no checkpoint at step %" PRIu64 " (%s; the one with that number, at step "
+                    "%" PRIu64 ", is c%" PRIu64 ")",
+                    step, nearest, rows[same].step, step);
+}
+
+static enum ebm_status fail_word(const char *to, struct ebm_error *err)
+{
+    return ebm_fail(err, EBM_EINVAL,
+                    "'%.40s' is no checkpoint: c7, a step as 400, last-healthy or newest", to);
+}
+
+/* A person may go where the run diverged from, but never to bytes that
+ * cannot be loaded. */
+static enum ebm_status take(const struct store_checkpoint *c, const char *as, char *why,
+                            struct ebm_error *err)
+{
+    if (has_health(c, "poisoned"))
+        return ebm_fail(err, EBM_ESTATE,
+                        "checkpoint c%" PRId64 " (step %" PRIu64
+                        ") is poisoned: its bytes cannot be used",
+                        c->id, c->step);
+    snprintf(why, TARGET_WHY_MAX, "%s%s", as,
+             has_health(c, "suspect")
+                 ? "; it is suspect: the run diverged after it, before it had proved healthy"
+                 : "");
+    return EBM_OK;
 }
 
 static enum ebm_status choose_id(const char *to, const struct store_checkpoint *rows, size_t n,
                                  size_t *index, char *why, struct ebm_error *err)
 {
-    uint64_t id = 0;
+    uint64_t id;
 
-    *index = read_number(to + 1, &id) ? find_id(rows, n, id) : n;
-    if (*index == n)
-        return fail_id(to, rows, n, err);
-    snprintf(why, TARGET_WHY_MAX, "as asked");
-    return EBM_OK;
+    if (!read_number(to + 1, &id))
+        return fail_word(to, err);
+    *index = find_id(rows, n, id);
+    return *index < n ? take(&rows[*index], "as asked", why, err) : fail_id(to, rows, n, err);
 }
 
-static enum ebm_status choose_number(uint64_t number, const struct store_checkpoint *rows, size_t n,
-                                     size_t *index, char *why, struct ebm_error *err)
+static enum ebm_status choose_step(uint64_t step, const struct store_checkpoint *rows, size_t n,
+                                   size_t *index, char *why, struct ebm_error *err)
 {
-    *index = find_step(rows, n, number);
-    if (*index < n) {
-        snprintf(why, TARGET_WHY_MAX, "the newest with step %" PRIu64 ", as asked", number);
-        return EBM_OK;
-    }
-    *index = find_id(rows, n, number);
+    char as[64];
+
+    *index = find_step(rows, n, step);
     if (*index == n)
-        return fail_step(number, rows, n, err);
-    snprintf(why, TARGET_WHY_MAX, "by its number, as asked: no checkpoint has step %" PRIu64,
-             number);
-    return EBM_OK;
+        return fail_step(step, rows, n, err);
+    snprintf(as, sizeof as, "the newest with step %" PRIu64 ", as asked", step);
+    return take(&rows[*index], as, why, err);
 }
 
 enum ebm_status target_choose(const char *to, const struct store_checkpoint *rows, size_t n,
                               size_t *index, char why[TARGET_WHY_MAX], struct ebm_error *err)
 {
-    uint64_t number;
+    uint64_t step;
 
     *index = n;
     why[0] = '\0';
@@ -163,8 +196,7 @@ enum ebm_status target_choose(const char *to, const struct store_checkpoint *row
         return choose_newest(rows, n, index, why, err);
     if (to[0] == 'c')
         return choose_id(to, rows, n, index, why, err);
-    if (read_number(to, &number))
-        return choose_number(number, rows, n, index, why, err);
-    return ebm_fail(err, EBM_EINVAL,
-                    "'%.40s' is no checkpoint: c7, a step as 400, last-healthy or newest", to);
+    if (read_number(to, &step))
+        return choose_step(step, rows, n, index, why, err);
+    return fail_word(to, err);
 }

@@ -11,9 +11,10 @@ enum { TARGET_WHY_MAX = 240 };
 /* to: "" or "last-healthy": the newest healthy one, else the newest on
  * probation (why says so), never a suspect or poisoned one; "newest": the
  * newest that is not poisoned; "c12": that checkpoint; a number: the newest
- * with that step, else the checkpoint with that id. rows: those of the job
- * that are not deleted, rising by (step, id). EBM_ENOTFOUND names the nearest
- * ones that exist. *index is into rows. */
+ * with exactly that step, and never an id. rows: those that are not deleted,
+ * rising by (step, id). EBM_ENOTFOUND names the nearest ones that exist;
+ * EBM_ESTATE: the one that is named is poisoned; a suspect one that is named
+ * is taken, and why says that it is. *index is into rows. */
 enum ebm_status target_choose(const char *to, const struct store_checkpoint *rows, size_t n,
                               size_t *index, char why[TARGET_WHY_MAX], struct ebm_error *err);
 

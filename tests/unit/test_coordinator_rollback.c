@@ -114,6 +114,7 @@ static void targets_that_are_none_change_nothing(void **state)
 
     assert_unchanged(s, job, "c99", no_sets, EBM_ENOTFOUND, "job 1: no checkpoint c99");
     assert_unchanged(s, job, "75", no_sets, EBM_ENOTFOUND, "nearest are c1 at step 50");
+    assert_unchanged(s, job, "3", no_sets, EBM_ENOTFOUND, "with that number, at step 150, is c3");
     assert_unchanged(s, job, "yesterday", no_sets, EBM_EINVAL, "'yesterday' is no checkpoint");
     assert_unchanged(s, other, "c1", no_sets, EBM_ENOTFOUND, "no checkpoint yet");
     actor_close(&a);
@@ -149,7 +150,7 @@ static void each_way_to_say_where_leads_there(void **state)
     static const struct {
         const char *to;
         size_t index;
-    } rows[] = {{"c1", 0}, {"100", 1}, {"newest", 2}, {"3", 2}, {"", 0}, {"last-healthy", 0}};
+    } rows[] = {{"c1", 0}, {"100", 1}, {"newest", 2}, {"c3", 2}, {"", 0}, {"last-healthy", 0}};
     struct stage *s = *state;
     struct actor a;
     int64_t id[3], job = run_job(s, &a, id);

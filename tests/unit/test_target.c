@@ -65,7 +65,8 @@ static void assert_refused(const char *to, const struct store_checkpoint *row, s
 static void words_that_are_none_are_refused(void **state)
 {
     static const char *const words[] = {"newes", "-1",   "12a", " 12", "12 ",
-                                        "C7",    "last", "0x7", "+7",  "18446744073709551616"};
+                                        "C7",    "last", "0x7", "+7",  "18446744073709551616",
+                                        "c",     "c1x",  "c-1", "c 1", "c99999999999999999999"};
     struct store_checkpoint row[8];
     size_t n = fill(row);
 
@@ -85,7 +86,7 @@ static void without_any_there_is_none(void **state)
 
 static void an_id_that_is_not_there_names_those_that_are(void **state)
 {
-    static const char *const words[] = {"c6", "c", "c1x", "c-1", "c 1", "c99999999999999999999"};
+    static const char *const words[] = {"c6", "c0", "c100", "c18446744073709551615"};
     struct store_checkpoint row[8];
     size_t n = fill(row);
 
@@ -122,6 +123,30 @@ static void a_step_that_is_not_there_names_the_nearest(void **state)
     assert_refused("18446744073709551615", row, n, EBM_ENOTFOUND, "(the last is c5");
 }
 
+/* A number is never taken for an id; the id is named instead. */
+static void a_number_is_no_id(void **state)
+{
+    struct store_checkpoint row[] = {row_of(420, 100, "healthy"), row_of(9, 400, "healthy"),
+                                     row_of(12, 500, "suspect")};
+
+    (void)state;
+    assert_refused("420", row, 3, EBM_ENOTFOUND,
+                   "no checkpoint at step 420 (the nearest are c9 at step 400 and c12 at step "
+                   "500; the one with that number, at step 100, is c420)");
+    assert_refused("0012", row, 3, EBM_ENOTFOUND, "is c12)");
+}
+
+static void a_poisoned_one_is_refused_by_any_name(void **state)
+{
+    struct store_checkpoint row[8];
+    size_t n = fill(row);
+
+    (void)state;
+    assert_refused("c4", row, n, EBM_ESTATE,
+                   "checkpoint c4 (step 400) is poisoned: its bytes cannot be used");
+    assert_refused("400", row + 5, 1, EBM_ESTATE, "checkpoint c4 (step 400) is poisoned");
+}
+
 /* ---- chosen ---- */
 
 static void healthy_is_the_newest_that_is(void **state)
@@ -155,8 +180,8 @@ static void never_a_suspect_one_by_itself(void **state)
     (void)state;
     assert_refused("", row, 2, EBM_ENOTFOUND, "(--to c4)");
     assert_refused("last-healthy", row, 2, EBM_ENOTFOUND, "suspect or poisoned");
-    assert_int_equal(choose("c3", row, 2, why), 3);
-    assert_int_equal(choose("c4", row, 2, why), 4); /* a person may */
+    assert_int_equal(choose("c3", row, 2, why), 3); /* a person may */
+    assert_non_null(strstr(why, "as asked; it is suspect"));
 }
 
 static void newest_is_not_poisoned(void **state)
@@ -179,24 +204,24 @@ static void an_id_is_that_one(void **state)
     (void)state;
     for (size_t i = 0; i < n; i++) {
         char to[8];
+        if (strcmp(row[i].health, "poisoned") == 0)
+            continue;
         snprintf(to, sizeof to, "c%d", (int)row[i].id);
         assert_int_equal(choose(to, row, n, why), row[i].id);
     }
 }
 
-static void a_number_is_a_step_before_it_is_an_id(void **state)
+static void a_number_is_the_newest_of_that_step(void **state)
 {
     struct store_checkpoint row[] = {row_of(100, 3, "healthy"), row_of(9, 100, "healthy"),
-                                     row_of(12, 100, "suspect")};
+                                     row_of(12, 100, "suspect"), row_of(13, 100, "poisoned")};
     char why[TARGET_WHY_MAX];
 
     (void)state;
-    assert_int_equal(choose("100", row, 3, why), 12); /* the newest of that step */
-    assert_non_null(strstr(why, "step 100"));
-    assert_int_equal(choose("3", row, 3, why), 100);
-    assert_int_equal(choose("9", row, 3, why), 9);
-    assert_non_null(strstr(why, "no checkpoint has step 9"));
-    assert_int_equal(choose("0012", row, 3, why), 12);
+    assert_int_equal(choose("100", row, 4, why), 12); /* the newest that can be used */
+    assert_non_null(strstr(why, "step 100, as asked; it is suspect"));
+    assert_int_equal(choose("3", row, 4, why), 100);
+    assert_int_equal(choose("003", row, 4, why), 100);
 }
 
 int main(void)
@@ -207,12 +232,14 @@ int main(void)
         cmocka_unit_test(an_id_that_is_not_there_names_those_that_are),
         cmocka_unit_test(a_long_list_of_ids_is_cut),
         cmocka_unit_test(a_step_that_is_not_there_names_the_nearest),
+        cmocka_unit_test(a_number_is_no_id),
+        cmocka_unit_test(a_poisoned_one_is_refused_by_any_name),
         cmocka_unit_test(healthy_is_the_newest_that_is),
         cmocka_unit_test(without_a_healthy_one_probation_will_do),
         cmocka_unit_test(never_a_suspect_one_by_itself),
         cmocka_unit_test(newest_is_not_poisoned),
         cmocka_unit_test(an_id_is_that_one),
-        cmocka_unit_test(a_number_is_a_step_before_it_is_an_id),
+        cmocka_unit_test(a_number_is_the_newest_of_that_step),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
