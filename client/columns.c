@@ -407,6 +407,7 @@ const struct column plan_columns[] = {
     {.key = "step", PLAN(MEMBER_U64, step)},
     {.key = "health", PLAN(MEMBER_TEXT, health)},
     {.key = "stops_attempt", PLAN(MEMBER_U32, stops_attempt)},
+    {.key = "at_step", PLAN(MEMBER_U64, at_step)},
     {.key = "abandons_steps", PLAN(MEMBER_U64, abandons_steps)},
     {.key = "overrides", PLAN(MEMBER_TEXT, overrides)},
     {.key = "why", PLAN(MEMBER_TEXT, why)},

@@ -6,20 +6,21 @@
 #include "columns.h"
 #include "commands.h"
 
-/* "job 1: stops attempt 2; goes back to checkpoint c7 (step 400, healthy);
- * optimizer.lr=5e-05; 430 steps are abandoned, kept in history" */
+/* "job 1: stops attempt 2 at step 830; goes back to checkpoint c7 (step 400,
+ * healthy); optimizer.lr=5e-05; 430 steps are abandoned, kept in history".
+ * A checkpoint of an abandoned stretch may lie ahead of the job. */
 static void describe(const Ebm__Plan *p, bool dry_run, struct buf *out)
 {
     char name[HUMAN_MAX];
 
     buf_printf(out, "job %" PRIu64 ": ", p->job);
     if (p->stops_attempt != 0)
-        buf_printf(out, "stops attempt %u at step %" PRIu64 "; ", p->stops_attempt,
-                   p->step + p->abandons_steps);
+        buf_printf(out, "stops attempt %u at step %" PRIu64 "; ", p->stops_attempt, p->at_step);
     if (p->checkpoint == 0)
         buf_puts(out, "begins again from scratch");
     else
-        buf_printf(out, "goes back to checkpoint %s (step %" PRIu64 ", %s)",
+        buf_printf(out, "goes %s to checkpoint %s (step %" PRIu64 ", %s)",
+                   p->step <= p->at_step ? "back" : "ahead",
                    columns_checkpoint_name(p->checkpoint, name), p->step, p->health);
     if (p->overrides[0] != '\0')
         buf_printf(out, "; %s", p->overrides);

@@ -67,6 +67,22 @@ bool lineage_has(const struct lineage *l, uint32_t attempt, uint64_t step)
     return false;
 }
 
+static uint64_t min_step(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Two lines part once: from the newest attempt that both have, back to the
+ * first, they are one. */
+uint64_t lineage_common_step(const struct lineage *l, const struct lineage *other, uint64_t step)
+{
+    for (size_t i = 0; i < l->count; i++)
+        for (size_t j = 0; j < other->count; j++)
+            if (l->span[i].attempt == other->span[j].attempt)
+                return min_step(step, min_step(l->span[i].last, other->span[j].last));
+    return l->count > 0 ? l->span[l->count - 1].first : 0;
+}
+
 void lineage_fini(struct lineage *l)
 {
     free(l->span);

@@ -24,6 +24,9 @@ struct lineage {
 enum ebm_status lineage_read(struct store *s, int64_t job, uint32_t attempt, struct lineage *out,
                              struct ebm_error *err);
 bool lineage_has(const struct lineage *l, uint32_t attempt, uint64_t step);
+/* The last step that the line has in common with another one of its job, cut
+ * at this step: what comes after it on the line is given up by who goes there. */
+uint64_t lineage_common_step(const struct lineage *l, const struct lineage *other, uint64_t step);
 void lineage_fini(struct lineage *l);
 
 #endif

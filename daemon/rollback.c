@@ -6,51 +6,124 @@
 
 #include "control.h"
 #include "jobs.h"
+#include "lineage.h"
 #include "orders.h"
 #include "queue.h"
 #include "replan.h"
 
 /* ---- the target ---- */
 
+/* Checkpoints of the job, rising by (step, id). */
+struct candidates {
+    struct lineage line; /* of the job as it stands */
+    struct buf all, own; /* of struct store_checkpoint; own: those of the line */
+};
+
 static bool collect(void *arg, const struct store_checkpoint *c)
 {
-    buf_put(arg, c, sizeof *c);
+    struct candidates *k = arg;
+
+    buf_put(&k->all, c, sizeof *c);
+    if (lineage_has(&k->line, c->attempt, c->step))
+        buf_put(&k->own, c, sizeof *c);
     return true;
+}
+
+static enum ebm_status collect_all(struct daemon *d, const struct store_job *job,
+                                   struct candidates *k, struct ebm_error *err)
+{
+    enum ebm_status rc = lineage_read(d->store, job->id, job->attempt, &k->line, err);
+
+    if (rc == EBM_OK)
+        rc = store_checkpoint_each(d->store, job->id, false, collect, k, err);
+    if (rc == EBM_OK && (!buf_ok(&k->all) || !buf_ok(&k->own)))
+        rc = ebm_fail(err, EBM_ENOMEM, "out of memory for the checkpoints of a job");
+    return rc;
+}
+
+static enum ebm_status choose_from(const struct buf *rows, const char *to,
+                                   struct rollback_target *out, struct ebm_error *err)
+{
+    const struct store_checkpoint *c = (const struct store_checkpoint *)(void *)rows->data;
+    size_t index = 0;
+    enum ebm_status rc = target_choose(to, c, rows->size / sizeof *c, &index, out->why, err);
+
+    if (rc == EBM_OK)
+        out->checkpoint = c[index];
+    return rc;
+}
+
+static void say_abandoned(struct rollback_target *t)
+{
+    size_t used = strlen(t->why);
+
+    snprintf(t->why + used, sizeof t->why - used, "; of a stretch of attempt %u that was abandoned",
+             t->checkpoint.attempt);
+}
+
+static enum ebm_status choose(const struct candidates *k, const char *to,
+                              struct rollback_target *out, struct ebm_error *err)
+{
+    struct ebm_error own;
+    enum ebm_status rc;
+
+    if (k->all.size > 0 && k->own.size == 0 && !target_is_named(to))
+        return ebm_fail(err, EBM_ENOTFOUND,
+                        "it has no checkpoint on the line that it follows now; name one of an "
+                        "abandoned stretch to go there (ebmctl checkpoints lists them)");
+    rc = choose_from(&k->own, to, out, &own);
+    if (rc == EBM_ENOTFOUND && target_is_named(to)) {
+        rc = choose_from(&k->all, to, out, err);
+        if (rc == EBM_OK)
+            say_abandoned(out);
+    } else if (rc != EBM_OK) {
+        *err = own;
+    }
+    return rc;
+}
+
+static enum ebm_status measure(struct daemon *d, const struct store_job *job,
+                               const struct lineage *line, struct rollback_target *t,
+                               struct ebm_error *err)
+{
+    struct lineage there = {0};
+    enum ebm_status rc = lineage_read(d->store, job->id, t->checkpoint.attempt, &there, err);
+
+    if (rc == EBM_OK)
+        t->common_step = lineage_common_step(line, &there, t->checkpoint.step);
+    lineage_fini(&there);
+    return rc;
 }
 
 enum ebm_status rollback_find_target(struct daemon *d, const struct store_job *job, const char *to,
                                      struct rollback_target *out, struct ebm_error *err)
 {
-    struct buf rows;
-    size_t index = 0;
+    struct candidates k = {.line = {0}};
 
-    buf_init(&rows);
-    enum ebm_status rc = store_checkpoint_each(d->store, job->id, false, collect, &rows, err);
-    if (rc == EBM_OK && !buf_ok(&rows))
-        rc = ebm_fail(err, EBM_ENOMEM, "out of memory for the checkpoints of a job");
+    buf_init(&k.all);
+    buf_init(&k.own);
+    enum ebm_status rc = collect_all(d, job, &k, err);
     if (rc == EBM_OK) {
-        const struct store_checkpoint *c = (const struct store_checkpoint *)(void *)rows.data;
-        rc = target_choose(to, c, rows.size / sizeof *c, &index, out->why, err);
-        if (rc == EBM_OK)
-            out->checkpoint = c[index];
-        else
+        rc = choose(&k, to, out, err);
+        if (rc != EBM_OK)
             ebm_prefix(err, "job %" PRId64, job->id);
     }
-    buf_fini(&rows);
+    if (rc == EBM_OK)
+        rc = measure(d, job, &k.line, out, err);
+    lineage_fini(&k.line);
+    buf_fini(&k.all);
+    buf_fini(&k.own);
     return rc;
 }
 
 /* ---- the request ---- */
 
-/* A stretch that is left behind: of the attempt that runs, or of the job as
- * it stands. */
-static uint64_t count_abandoned(const struct daemon *d, const struct store_job *job,
-                                const struct store_checkpoint *c)
+/* Of the attempt that runs, or of the job as it stands. */
+static uint64_t newest_step(const struct daemon *d, const struct store_job *job)
 {
     const struct live *l = live_find(&d->live, job->id);
-    uint64_t step = l != NULL && l->step > job->step ? l->step : job->step;
 
-    return step > c->step ? step - c->step : 0;
+    return l != NULL && l->step > job->step ? l->step : job->step;
 }
 
 static void fill_plan(struct daemon *d, const struct store_job *job,
@@ -69,7 +142,9 @@ static void fill_plan(struct daemon *d, const struct store_job *job,
     p->step = c->step;
     p->health = reply_text(reply, c->health);
     p->stops_attempt = job_state_is_live(job->state) ? job->attempt : 0;
-    p->abandons_steps = count_abandoned(d, job, c);
+    p->at_step = newest_step(d, job);
+    if (p->at_step > target->common_step)
+        p->abandons_steps = p->at_step - target->common_step;
     p->overrides = reply_text(reply, overrides);
     p->why = reply_text(reply, target->why);
     reply->message.plan = p;

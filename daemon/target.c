@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +180,21 @@ static enum ebm_status choose_step(uint64_t step, const struct store_checkpoint 
     return take(&rows[*index], as, why, err);
 }
 
+static bool is_healthy(const char *to)
+{
+    return to[0] == '\0' || strcmp(to, "last-healthy") == 0;
+}
+
+static bool is_newest(const char *to)
+{
+    return strcmp(to, "newest") == 0;
+}
+
+bool target_is_named(const char *to)
+{
+    return !is_healthy(to) && !is_newest(to);
+}
+
 enum ebm_status target_choose(const char *to, const struct store_checkpoint *rows, size_t n,
                               size_t *index, char why[TARGET_WHY_MAX], struct ebm_error *err)
 {
@@ -190,9 +204,9 @@ enum ebm_status target_choose(const char *to, const struct store_checkpoint *row
     why[0] = '\0';
     if (n == 0)
         return ebm_fail(err, EBM_ENOTFOUND, "it has no checkpoint yet");
-    if (to[0] == '\0' || strcmp(to, "last-healthy") == 0)
+    if (is_healthy(to))
         return choose_healthy(rows, n, index, why, err);
-    if (strcmp(to, "newest") == 0)
+    if (is_newest(to))
         return choose_newest(rows, n, index, why, err);
     if (to[0] == 'c')
         return choose_id(to, rows, n, index, why, err);

@@ -2,6 +2,7 @@
 #ifndef EBM_DAEMON_TARGET_H
 #define EBM_DAEMON_TARGET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "store/store.h"
@@ -17,5 +18,8 @@ enum { TARGET_WHY_MAX = 240 };
  * is taken, and why says that it is. *index is into rows. */
 enum ebm_status target_choose(const char *to, const struct store_checkpoint *rows, size_t n,
                               size_t *index, char why[TARGET_WHY_MAX], struct ebm_error *err);
+
+/* It says which one or which step, and leaves nothing to choose. */
+bool target_is_named(const char *to);
 
 #endif

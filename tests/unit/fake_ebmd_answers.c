@@ -238,6 +238,7 @@ static void on_rollback(struct asking *a)
     plan.step = 400;
     plan.health = (char *)"healthy";
     plan.stops_attempt = 2;
+    plan.at_step = 430;
     plan.abandons_steps = 30;
     a->reply.plan = &plan;
 }

@@ -408,6 +408,49 @@ static void what_was_abandoned_is_not_gone_on_from(void **state)
     assert_int_equal(stage_attempt(s, job, 4).from_checkpoint, own);
 }
 
+/* Nor is it chosen; it can be named. */
+static void what_was_abandoned_is_reached_by_name_alone(void **state)
+{
+    static const struct {
+        const char *to;
+        size_t index; /* of id; 3: own */
+        uint64_t abandons;
+        const char *why;
+    } rows[] = {
+        {"", 0, 60, "the newest healthy one"},
+        {"last-healthy", 0, 60, "the newest healthy one"},
+        {"newest", 3, 10, "the newest one"},
+        {"100", 3, 10, "the newest with step 100, as asked"},
+        {"50", 0, 60, "the newest with step 50, as asked"},
+        {"150", 2, 60, "as asked; of a stretch of attempt 1 that was abandoned"},
+        {"c2", 1, 60, "as asked; of a stretch of attempt 1 that was abandoned"},
+        {"c1", 0, 60, "as asked"},
+    };
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[4], job = run_job(s, &a, id);
+
+    actor_beat(&a, 400); /* c1, c2, c3 prove healthy */
+    actor_checkpoint(&a, 450);
+    stage_rollback(s, job, "c1");
+    end_as(&a, "stopped");
+    wait_start(s, job, 2, id[0]);
+    actor_start(&a, s, job, 60);
+    id[3] = actor_checkpoint(&a, 100);
+    actor_beat(&a, 110);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const Ebm__Reply *r = stage_try_rollback(s, job, rows[i].to, true, NULL);
+        assert_int_equal(r->status, EBM_OK);
+        assert_int_equal(r->plan->checkpoint, id[rows[i].index]);
+        assert_int_equal(r->plan->at_step, 110);
+        assert_int_equal(r->plan->abandons_steps, rows[i].abandons);
+        if (strstr(r->plan->why, rows[i].why) == NULL ||
+            (strstr(rows[i].why, "abandoned") == NULL && strstr(r->plan->why, "abandoned") != NULL))
+            fail_msg("--to %s: %s", rows[i].to, r->plan->why);
+    }
+    actor_close(&a);
+}
+
 /* While it waits for the old attempt to stop, and retention runs on. */
 static void the_target_is_not_retired_meanwhile(void **state)
 {
@@ -545,6 +588,7 @@ int main(void)
         T(a_kill_overtakes_it),
         T(history_tells_what_was_changed),
         T(what_was_abandoned_is_not_gone_on_from),
+        T(what_was_abandoned_is_reached_by_name_alone),
         T(the_target_is_not_retired_meanwhile),
         T(what_a_resume_goes_on_from_is_not_retired),
         T(the_healthy_one_of_the_line_is_not_retired),

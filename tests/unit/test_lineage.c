@@ -165,6 +165,28 @@ static void a_fork_begins_at_another_jobs_checkpoint(void **state)
     lineage_fini(&line);
 }
 
+static void lines_have_in_common_what_came_before_they_parted(void **state)
+{
+    const struct fixture *f = *state;
+    struct lineage two, three, four;
+
+    add_attempt(f, 1, 0, 0);
+    add_attempt(f, 2, add_checkpoint(f, f->job, 1, 20), 20);
+    add_attempt(f, 3, add_checkpoint(f, f->job, 1, 50), 50);
+    add_attempt(f, 4, 0, 0); /* from scratch again */
+    read_line(f, 2, &two);
+    read_line(f, 3, &three);
+    read_line(f, 4, &four);
+    assert_int_equal(lineage_common_step(&two, &two, 30), 30);
+    assert_int_equal(lineage_common_step(&two, &three, 70), 20);
+    assert_int_equal(lineage_common_step(&three, &two, 30), 20);
+    assert_int_equal(lineage_common_step(&three, &two, 10), 10);
+    assert_int_equal(lineage_common_step(&two, &four, 90), 0);
+    lineage_fini(&two);
+    lineage_fini(&three);
+    lineage_fini(&four);
+}
+
 /* ---- a model: the line of an attempt is a copy of its parent's up to the
  * step where it began, and its own steps ---- */
 
@@ -238,6 +260,7 @@ int main(void)
         T(a_circle_is_damage_and_ends),
         T(steps_count_up_to_where_the_next_began),
         T(a_fork_begins_at_another_jobs_checkpoint),
+        T(lines_have_in_common_what_came_before_they_parted),
         T(random_histories_agree_with_the_model),
     };
 
