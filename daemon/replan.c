@@ -94,6 +94,26 @@ static bool same_layers(const struct spec *a, const struct spec *b)
     return true;
 }
 
+/* A net's parameters and a buffer's slots are of one shape of sample. Where
+ * the data set of the checkpoint is gone there is nothing to compare. */
+static enum ebm_status check_shape(const struct store_checkpoint *c, const struct spec *old,
+                                   const struct spec *s, struct ebm_error *err)
+{
+    struct net_shape a, b;
+
+    if (strcmp(old->data.dataset, s->data.dataset) == 0 ||
+        spec_dataset_shape(old->data.dataset, &a, NULL, NULL) != EBM_OK)
+        return EBM_OK;
+    enum ebm_status rc = spec_dataset_shape(s->data.dataset, &b, NULL, err);
+    if (rc != EBM_OK || (a.c == b.c && a.h == b.h && a.w == b.w))
+        return rc;
+    return ebm_fail(err, EBM_EINVAL,
+                    "data.dataset: checkpoint c%" PRId64
+                    " is of samples of %zu x %zu x %zu, and those of %.200s are %zu x %zu x %zu "
+                    "(submit a new job)",
+                    c->id, a.c, a.h, a.w, s->data.dataset, b.c, b.h, b.w);
+}
+
 /* What a checkpoint holds cannot be changed by an override: the parameters
  * of its net, and the slots of its buffer. */
 static enum ebm_status check_fit(struct daemon *d, const struct store_checkpoint *c,
@@ -109,6 +129,9 @@ static enum ebm_status check_fit(struct daemon *d, const struct store_checkpoint
                         "the net cannot change: checkpoint c%" PRId64
                         " holds the parameters of another one (submit a new job)",
                         c->id);
+    rc = check_shape(c, &old, s, err);
+    if (rc != EBM_OK)
+        return rc;
     if (s->sampler.init != CHAIN_REPLAY)
         return EBM_OK;
     if (old.sampler.init != CHAIN_REPLAY)

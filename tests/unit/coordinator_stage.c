@@ -53,6 +53,20 @@ void stage_set_mpirun(struct stage *s, const char *text)
     setenv("EBM_MPIRUN", path, 1);
 }
 
+const char *stage_set_pictures(struct stage *s)
+{
+    static const uint8_t head[] = {0, 0, 8, 3, 0, 0, 0, 32, 0, 0, 0, 4, 0, 0, 0, 4};
+    static char set[PATH_SIZE];
+    uint8_t file[sizeof head + (size_t)32 * 4 * 4] = {0};
+    char path[PATH_SIZE];
+
+    memcpy(file, head, sizeof head);
+    snprintf(path, sizeof path, "%s/train-images-idx3-ubyte", s->dir);
+    assert_int_equal(fsio_write_atomic(path, file, sizeof file, 0600, NULL), EBM_OK);
+    snprintf(set, sizeof set, "data.dataset=idx:%s", s->dir);
+    return set;
+}
+
 static void set_environment(const struct stage *s)
 {
     setenv("EBM_HOME", s->dir, 1);

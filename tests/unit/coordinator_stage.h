@@ -87,6 +87,9 @@ const Ebm__Reply *stage_try_submit(struct stage *s, const struct submission *o);
 int64_t stage_submit(struct stage *s, const struct submission *o);
 #define SUBMIT(s, ...) stage_submit((s), &(const struct submission){__VA_ARGS__})
 
+/* data.dataset=idx:... of 32 pictures of 4 x 4, good until the next call. */
+const char *stage_set_pictures(struct stage *s);
+
 /* pause resume cancel kill hold release. */
 const Ebm__Reply *stage_try_change(struct stage *s, int64_t job, const char *verb);
 void stage_change(struct stage *s, int64_t job, const char *verb); /* it must succeed */

@@ -63,10 +63,12 @@ static unsigned count_jobs(struct stage *s)
 
 static void wrong_forks_leave_no_job(void **state)
 {
-    static const struct {
+    struct stage *s = *state;
+    const struct {
         const char *at, *set, *text;
     } rows[] = {
         {"c9", NULL, "no checkpoint c9"},
+        {"", stage_set_pictures(s), "is of samples of 2 x 1 x 1"},
         {"", "optimizer.lr=x", "optimizer.lr"},
         {"", "name=a b", "name"},
         {"", "replay.size=128", "holds 64 slots"},
@@ -74,7 +76,6 @@ static void wrong_forks_leave_no_job(void **state)
         {"", "train.steps=50", "nothing is left to train"},
         {"", "model.layers=[ dense: {out: 5}, swish, dense: {out: 1} ]", "the net cannot change"},
     };
-    struct stage *s = *state;
     struct actor a;
     struct buf before, after;
     int64_t job = run_parent(s, &a);

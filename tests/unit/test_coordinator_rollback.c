@@ -106,6 +106,19 @@ static void the_net_cannot_change(void **state)
     actor_close(&a);
 }
 
+static void samples_keep_their_shape(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[3], job = run_job(s, &a, id);
+    const char *const set[] = {stage_set_pictures(s), NULL};
+
+    assert_unchanged(s, job, "c1", set, EBM_EINVAL,
+                     "checkpoint c1 is of samples of 2 x 1 x 1, and those of idx:");
+    assert_string_equal(actor_beat(&a, 161), "");
+    actor_close(&a);
+}
+
 static void targets_that_are_none_change_nothing(void **state)
 {
     struct stage *s = *state;
@@ -574,6 +587,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
         T(wrong_overrides_change_nothing),
         T(the_net_cannot_change),
+        T(samples_keep_their_shape),
         T(targets_that_are_none_change_nothing),
         T(without_a_buffer_there_is_no_replay),
         T(each_way_to_say_where_leads_there),
