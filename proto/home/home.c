@@ -98,12 +98,9 @@ static enum ebm_status locate_user(struct home *h, struct ebm_error *err)
         rc = user_folder("XDG_CONFIG_HOME", ".config", "ebmd", config, err);
     if (rc == EBM_OK)
         rc = join(h->config, config, "ebmd.yaml", err);
-    if (rc != EBM_OK)
-        return rc;
-    const char *runtime = env_of("XDG_RUNTIME_DIR");
-    if (runtime != NULL && access(runtime, W_OK) == 0)
-        return join(h->run, runtime, "ebmd", err);
-    return join(h->run, h->state, "run", err);
+    /* Not in XDG_RUNTIME_DIR: a login, cron and su have different ones or
+     * none, and it goes at the logout, while jobs run on. */
+    return rc == EBM_OK ? join(h->run, h->state, "run", err) : rc;
 }
 
 static enum ebm_status set_endpoint(char out[HOME_PATH_MAX], const char *run, const char *name,

@@ -1,6 +1,8 @@
 /* Where everything lives. EBM_HOME puts all state under one folder;
  * otherwise XDG folders per user, or the service folders for user _ebmd
- * (config in /etc/ebmd, state in /var/lib/ebmd, sockets in /run/ebmd). */
+ * (config in /etc/ebmd, state in /var/lib/ebmd, sockets in /run/ebmd).
+ * The sockets' folder follows from the state's alone, so that whoever finds
+ * the one finds the other: workers and clients outlive a login. */
 #ifndef EBM_HOME_HOME_H
 #define EBM_HOME_HOME_H
 

@@ -44,6 +44,29 @@ case_a_path_too_long_for_a_socket() {
     contains "ebmctl" "set EBM_HOME to a shorter folder" "$err"
 }
 
+# Without EBM_HOME: a login, su and cron find the same ebmd, and the workers of
+# one that was started in a login find the next one.
+case_another_login() {
+    local attempts
+    export XDG_STATE_HOME=$work XDG_CONFIG_HOME=$work/config EBM_FAKE_STEP_MS=20
+    mkdir one two
+    export -n EBM_HOME
+    EBM_HOME=$work/ebmd
+    XDG_RUNTIME_DIR=$work/one start_ebmd
+    toy --set train.steps=400 >/dev/null
+    wait_state 1 running
+    expect 0 env XDG_RUNTIME_DIR="$work/two" ebmctl list
+    contains "another login" "running" "$out"
+    expect 0 env XDG_RUNTIME_DIR="$work/two" ebmctl daemon stop
+    rm -rf one
+    XDG_RUNTIME_DIR=$work/two start_ebmd
+    wait_end 1 succeeded
+    attempts=$(attempts_of 1)
+    equal "attempts" "1 succeeded" "$attempts"
+    equal "modes of sockets" 600 "$(find "$EBM_HOME/run" -type s -printf '%m\n' | sort -u)"
+    expect 0 ebmctl daemon stop
+}
+
 case_a_folder_that_is_read_only() {
     need_nobody
     mkdir -m 755 "$work/ro"
