@@ -60,6 +60,7 @@ struct live {
     uint64_t step_saved;   /* of it, what the store has, and when it got it */
     int64_t step_saved_ms; /* monotonic */
     struct rate rate;
+    bool rate_waits; /* adopted: it begins with the first heartbeat */
     double langevin_grad, energy_gap;
     bool has_metrics, is_finite;
     struct upload upload;

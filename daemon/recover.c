@@ -37,6 +37,7 @@ static void take_up(struct daemon *d, struct live *l, const struct store_attempt
 
     if (launch_find(&d->home, a->job, a->attempt, &shepherd)) {
         attempt_watch(d, l, shepherd);
+        l->rate_waits = true; /* it took steps that nobody timed */
         how = "adopted";
     } else if (was_not_launched(d, a)) {
         attempt_launch(d, l);

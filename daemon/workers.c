@@ -120,9 +120,18 @@ static void note_step(struct live *l, uint64_t step)
 {
     if (step > INT64_MAX)
         return;
-    rate_note(&l->rate, step, clock_mono_ms());
+    if (!l->rate_waits)
+        rate_note(&l->rate, step, clock_mono_ms());
     if (step > l->step)
         l->step = step;
+}
+
+/* Rows may come late, a heartbeat tells where it is. */
+static void begin_rate(struct live *l)
+{
+    if (l->rate_waits)
+        rate_begin(&l->rate, l->step, clock_mono_ms());
+    l->rate_waits = false;
 }
 
 static enum ebm_status save_step(struct daemon *d, void *arg, struct ebm_error *err)
@@ -215,6 +224,7 @@ static void on_heartbeat(struct daemon *d, const struct arrival *a)
     if (l->command_last < l->command_seen)
         l->command_last = l->command_seen;
     note_step(l, a->m->heartbeat->step);
+    begin_rate(l);
     Ebm__Command command = orders_pending(l);
     if (command.seq != 0)
         ack.command = &command;

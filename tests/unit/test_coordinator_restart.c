@@ -91,6 +91,28 @@ static void adopted(struct stage *s, int64_t job, enum job_state state)
     assert_int_equal(stage_state(s, job), state);
 }
 
+/* Nobody timed the steps that it took meanwhile. */
+static void the_rate_begins_where_it_is_heard_again(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    int64_t job = SUBMIT(s);
+
+    actor_start(&a, s, job, 20);
+    actor_close(&a);
+    stage_reopen(s);
+    actor_open(&a, s, job);
+    actor_rows(&a, 1, 21, 300); /* from while nobody was there */
+    actor_beat(&a, 500);
+    struct live *l = live_find(&s->daemon.live, job);
+    assert_int_equal(l->rate.step, 500);
+    assert_true(l->rate.value == 0);
+    l->rate.ms -= 5000;
+    actor_beat(&a, 550);
+    assert_true(l->rate.value > 5 && l->rate.value <= 10);
+    actor_close(&a);
+}
+
 static void a_live_attempt_is_adopted_in_each_state(void **state)
 {
     struct stage *s = *state;
@@ -494,6 +516,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+        T(the_rate_begins_where_it_is_heard_again),
         T(a_live_attempt_is_adopted_in_each_state),
         T(a_launch_that_was_not_recorded_is_found),
         T(an_attempt_that_was_not_launched_is),
