@@ -55,6 +55,7 @@ struct live {
     uint64_t command_seen; /* by the worker */
     int64_t stop_at_ms;    /* monotonic: then it is made to stop; 0 = never */
     bool forced;           /* it was */
+    int64_t kill_at_ms;    /* monotonic: then its shepherd is killed; 0 = never */
 
     uint64_t step;         /* the newest that was told */
     uint64_t step_saved;   /* of it, what the store has, and when it got it */

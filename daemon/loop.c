@@ -87,15 +87,12 @@ static int64_t sooner(int64_t a, int64_t b)
 static int timeout_of(const struct daemon *d)
 {
     int64_t now = clock_mono_ms();
-    int64_t due = sooner(d->second_ms, attempt_end_due(d));
+    int64_t due = sooner(d->second_ms, sooner(attempt_end_due(d), orders_due(d)));
 
     if (d->queue.dirty || d->stopping)
         return 0;
     if (d->queue.wake_ms != 0)
         due = sooner(due, now + (d->queue.wake_ms - clock_wall_ms()));
-    for (size_t i = 0; i < d->live.count; i++)
-        if (d->live.item[i]->stop_at_ms != 0)
-            due = sooner(due, d->live.item[i]->stop_at_ms);
     int64_t wait = due - now;
     return wait < 0 ? 0 : wait > WAIT_MAX_MS ? WAIT_MAX_MS : (int)wait;
 }

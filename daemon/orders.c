@@ -11,7 +11,11 @@
 
 enum {
     ABANDON_MS = 10000, /* a stretch that is abandoned anyway is not waited for longer */
-    FULL_DISK_MS = 20000
+    FULL_DISK_MS = 20000,
+    /* From when its shepherd was told to when that is killed itself. One that
+     * stops gives mpirun 5 s and the rest 10. */
+    KILLED_MS = 2000,
+    STOPPED_MS = 20000
 };
 
 static const struct order_row {
@@ -48,13 +52,37 @@ static void send_order(struct daemon *d, struct live *l)
     outbox_put_worker(&d->outbox, (struct outbox_peer){l->identity, l->identity_size}, &m, NULL, 0);
 }
 
-static void force(struct live *l, const char *why)
+static void note_force(struct live *l, const char *why, int64_t lasts_ms)
 {
     log_info("stop", "job=%" PRId64 " attempt=%u reason=\"%s\"", l->job, l->attempt, why);
     l->stop_at_ms = 0;
+    l->kill_at_ms = clock_mono_ms() + lasts_ms;
     l->forced = true;
+}
+
+static void force_stop(struct live *l)
+{
+    note_force(l, "it did not stop in time", STOPPED_MS);
     if (l->shepherd.pid != 0)
         launch_stop(l->shepherd);
+}
+
+static void force_end(struct live *l)
+{
+    note_force(l, "killed on request", KILLED_MS);
+    if (l->shepherd.pid != 0)
+        launch_kill(l->shepherd);
+}
+
+/* Its shepherd does nothing, as one that a SIGSTOP holds. What is left of the
+ * attempt is swept when the end of the shepherd is seen. */
+static void kill_shepherd(struct live *l)
+{
+    log_warn("stop", "job=%" PRId64 " attempt=%u reason=\"its shepherd does not end it\"", l->job,
+             l->attempt);
+    l->kill_at_ms = 0;
+    if (l->shepherd.pid != 0)
+        launch_kill_shepherd(l->shepherd);
 }
 
 static void stand(struct daemon *d, struct live *l, enum store_intent intent)
@@ -66,7 +94,7 @@ static void stand(struct daemon *d, struct live *l, enum store_intent intent)
         return;
     if (row->verb == NULL) {
         l->command = NULL;
-        force(l, "killed on request");
+        force_end(l);
         return;
     }
     if (l->command != NULL && l->stop_at_ms != 0 && strcmp(l->command, row->verb) == 0)
@@ -139,8 +167,24 @@ void orders_enforce(struct daemon *d, int64_t now_ms)
     for (size_t i = 0; i < d->live.count; i++) {
         struct live *l = d->live.item[i];
         if (l->stop_at_ms != 0 && now_ms >= l->stop_at_ms)
-            force(l, "it did not stop in time");
+            force_stop(l);
+        if (l->kill_at_ms != 0 && !l->gone && now_ms >= l->kill_at_ms)
+            kill_shepherd(l);
     }
+}
+
+int64_t orders_due(const struct daemon *d)
+{
+    int64_t due = INT64_MAX;
+
+    for (size_t i = 0; i < d->live.count; i++) {
+        const struct live *l = d->live.item[i];
+        if (l->stop_at_ms != 0 && l->stop_at_ms < due)
+            due = l->stop_at_ms;
+        if (l->kill_at_ms != 0 && !l->gone && l->kill_at_ms < due)
+            due = l->kill_at_ms;
+    }
+    return due;
 }
 
 /* ---- a full disk ---- */

@@ -24,6 +24,8 @@ Ebm__Command orders_pending(struct live *l);
 
 /* Enforces what was not obeyed in time. */
 void orders_enforce(struct daemon *d, int64_t now_ms);
+/* Monotonic: when that is due again, INT64_MAX: not before another order. */
+int64_t orders_due(const struct daemon *d);
 
 /* A full disk: the job pauses with this reason, unless it is stopping
  * already. A unit of its own. */

@@ -155,6 +155,7 @@ static int set_signals(posix_spawnattr_t *attr)
     sigaddset(&held, SIGTERM);
     sigaddset(&held, SIGINT);
     sigaddset(&held, SIGHUP);
+    sigaddset(&held, SIGUSR1);
     sigaddset(&held, SIGCHLD);
     int failed = posix_spawnattr_setsigdefault(attr, &all);
     if (failed == 0)

@@ -51,6 +51,11 @@ bool launch_find(const struct home *home, int64_t job, uint32_t attempt, struct 
 /* Asks the shepherd to stop the attempt: SIGTERM to mpirun, SIGKILL to all
  * that is left after 5 s. */
 void launch_stop(struct launch_pid pid);
+/* Asks the shepherd to kill all of the attempt at once. */
+void launch_kill(struct launch_pid pid);
+/* Kills the shepherd, that does not do it: one that was itself stopped, or
+ * that waits for a disk. mpirun goes with it, the rest is for launch_sweep. */
+void launch_kill_shepherd(struct launch_pid pid);
 
 struct launch_end {
     bool known;    /* the status file is there and whole */
@@ -66,7 +71,7 @@ void launch_read_end(const struct home *home, int64_t job, uint32_t attempt,
 
 /* SIGKILLs every process of this user with EBM_FENCE=fence and
  * EBM_HOME_MARK=<state folder> in its environment, until none is left (at
- * most 2 s), and removes what Open MPI left in memory; returns how many
+ * most 100 ms), and removes what Open MPI left in memory; returns how many
  * remain. Only where no shepherd tends the attempt any more. */
 int launch_sweep(const struct home *home, uint64_t fence);
 /* How many processes bear the mark, without touching them. */

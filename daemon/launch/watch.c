@@ -8,7 +8,7 @@
 #include "launch/process.h"
 #include "launch/scratch.h"
 
-enum { SWEEP_MS = 2000 };
+enum { SWEEP_MS = 100 }; /* in the loop; what does not end by then is swept again */
 
 int launch_watch(struct launch_pid pid)
 {
@@ -24,14 +24,29 @@ int launch_watch(struct launch_pid pid)
     return -1;
 }
 
-void launch_stop(struct launch_pid pid)
+static void send_signal(struct launch_pid pid, int sig)
 {
     int fd = launch_watch(pid);
 
     if (fd < 0)
         return;
-    pidfd_send_signal(fd, SIGTERM, NULL, 0);
+    pidfd_send_signal(fd, sig, NULL, 0);
     close(fd);
+}
+
+void launch_stop(struct launch_pid pid)
+{
+    send_signal(pid, SIGTERM);
+}
+
+void launch_kill(struct launch_pid pid)
+{
+    send_signal(pid, SIGUSR1);
+}
+
+void launch_kill_shepherd(struct launch_pid pid)
+{
+    send_signal(pid, SIGKILL);
 }
 
 bool launch_find(const struct home *home, int64_t job, uint32_t attempt, struct launch_pid *out)

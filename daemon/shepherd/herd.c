@@ -34,6 +34,7 @@ static void fill_signals(sigset_t *set)
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR1);
     sigaddset(set, SIGCHLD);
 }
 
@@ -134,9 +135,12 @@ static void take_signals(struct herd *h)
 {
     struct signalfd_siginfo s;
 
-    while (read(h->signals, &s, sizeof s) == (ssize_t)sizeof s)
+    while (read(h->signals, &s, sizeof s) == (ssize_t)sizeof s) {
         if (s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT)
             h->stop = true;
+        if (s.ssi_signo == SIGUSR1)
+            h->kill = true;
+    }
 }
 
 /* true when no child is left; with a subreaper that is all descendants. */
@@ -173,7 +177,9 @@ static void advance(struct herd *h)
 {
     bool late = clock_mono_ms() >= h->deadline_ms;
 
-    if (h->phase == HERD_RUNNING && h->stop && !h->ended) {
+    if (h->phase < HERD_KILLING && h->kill) {
+        start_killing(h, "as asked for");
+    } else if (h->phase == HERD_RUNNING && h->stop && !h->ended) {
         log_info("stop", "signal=SIGTERM");
         kill(-h->mpirun, SIGTERM);
         enter(h, HERD_STOPPING, STOP_MS);

@@ -25,6 +25,7 @@ struct herd {
     bool ended;      /* mpirun was reaped: wait_status counts */
     int wait_status; /* as of waitpid(2) */
     bool stop;       /* a stop was asked for */
+    bool kill;       /* and no wait for anything */
     enum herd_phase phase;
     int64_t deadline_ms; /* of the phase, clock_mono_ms */
 };
@@ -37,7 +38,7 @@ enum ebm_status herd_init(struct herd *h, const struct plan *plan, int output,
  * shepherd dies. That it could not be run shows as exit status 127. */
 enum ebm_status herd_start(struct herd *h, struct ebm_error *err);
 /* Returns when no descendant is left; SIGTERM and SIGINT stop them: SIGTERM
- * to mpirun's group, SIGKILL to all after 5 s. */
+ * to mpirun's group, SIGKILL to all after 5 s. SIGUSR1: SIGKILL at once. */
 void herd_run(struct herd *h);
 
 #endif

@@ -2,10 +2,12 @@
  * starts that cannot be used, launches that fail. */
 #include "coordinator_actor.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "launch/launch.h"
+#include "orders.h"
 
 static void wait_attempt(struct stage *s, int64_t job, uint32_t attempt)
 {
@@ -88,6 +90,31 @@ static void a_killed_shepherd_leaves_nothing_running(void **state)
     assert_string_equal(stage_attempt(s, job, 1).outcome, "crashed");
     assert_string_equal(stage_attempt(s, job, 1).reason, "its shepherd was killed");
     assert_int_equal(launch_count_marked(&s->daemon.home, fence), 0);
+}
+
+/* Not even one that was stopped itself keeps a job from being killed. */
+static void a_stopped_shepherd_saves_nothing_from_a_kill(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    int64_t job = SUBMIT(s);
+
+    actor_start(&a, s, job, 20);
+    stage_wait_mpirun(s, job);
+    struct live *l = live_find(&s->daemon.live, job);
+    uint64_t fence = l->fence;
+    kill((pid_t)l->shepherd.pid, SIGSTOP);
+    int64_t before_ms = clock_mono_ms();
+    stage_change(s, job, "kill");
+    assert_in_range(l->kill_at_ms, before_ms + 1000, before_ms + 4000);
+    assert_true(orders_due(&s->daemon) == l->kill_at_ms);
+    assert_true(launch_count_marked(&s->daemon.home, fence) > 0);
+    l->kill_at_ms = before_ms;
+    STAGE_UNTIL(s, stage_state(s, job) == JOB_CANCELLED);
+    assert_int_equal(launch_count_marked(&s->daemon.home, fence), 0);
+    assert_string_equal(stage_attempt(s, job, 1).outcome, "killed");
+    assert_string_equal(stage_job(s, job).reason, "killed on request");
+    actor_close(&a);
 }
 
 static void a_restart_goes_on_from_the_newest(void **state)
@@ -452,6 +479,7 @@ int main(void)
         T(an_end_without_a_word_is_a_crash),
         T(a_killed_mpirun_is_a_crash),
         T(a_killed_shepherd_leaves_nothing_running),
+        T(a_stopped_shepherd_saves_nothing_from_a_kill),
         T(a_restart_goes_on_from_the_newest),
         T(restarts_are_bounded_and_slower_each_time),
         T(the_back_off_ends_by_itself),

@@ -235,6 +235,23 @@ static void a_deaf_mpirun_is_killed(void **state)
     "while :; do /bin/sleep 1; done' &\n"                                                          \
     "while [ ! -e hidden ]; do sleep 0.01; done\n"
 
+/* Neither a grace nor a stopped mpirun holds it up. */
+static void a_kill_waits_for_nothing(void **state)
+{
+    const struct stage *s = *state;
+
+    stage_mpirun(s, SH "trap '' TERM\n" HIDE "echo $$ > pid.new; mv pid.new pid\n"
+                       "while :; do sleep 0.1; done\n");
+    struct launch_pid pid = stage_start(s, 1);
+    kill((pid_t)stage_number(s, 1, "pid"), SIGSTOP);
+    launch_stop(pid);
+    launch_kill(pid);
+    assert_in_range(stage_wait(pid), 0, 900);
+    assert_int_equal(stage_end(s, 1, pid).signal, SIGKILL);
+    stage_wait_gone(stage_number(s, 1, "hidden"));
+    stage_assert_clean(s, 1);
+}
+
 static void descendants_do_not_outlive_mpirun(void **state)
 {
     const struct stage *s = *state;
@@ -517,6 +534,7 @@ int main(void)
         staged(a_killed_mpirun_is_told),
         staged(an_mpirun_that_cannot_run_is_told),
         staged(a_deaf_mpirun_is_killed),
+        staged(a_kill_waits_for_nothing),
         staged(descendants_do_not_outlive_mpirun),
         staged(descendants_may_end_by_themselves),
         staged(descendants_of_a_killed_mpirun_go_at_once),
