@@ -75,6 +75,8 @@ int main(int argc, char **argv)
     comm_meet(comm, &err);
     snprintf(text, sizeof text, "%ld %ld %" PRId64 "\n", (long)getpid(), (long)getppid(), first_ms);
     put_number_file("rank", rank, text);
+    if (told("fails"))
+        comm_meet(comm, &err); /* both have told where they are */
     if (told("fails") && rank == 1) {
         log_error("start", "rank=1 error=\"labels.gz: cut short\"");
         _exit(3);
