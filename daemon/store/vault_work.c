@@ -53,10 +53,23 @@ static uint64_t promised(const struct vault_work *w)
     return sum;
 }
 
+enum { SIZE_MAX_TEXT = 24 };
+
+/* "10.9 MiB", or "250 KiB": never a 0 that is none. */
+static const char *say_size(uint64_t bytes, char text[SIZE_MAX_TEXT])
+{
+    if (bytes >= 1 << 20)
+        snprintf(text, SIZE_MAX_TEXT, "%.1f MiB", (double)bytes / (1 << 20));
+    else
+        snprintf(text, SIZE_MAX_TEXT, "%u KiB", (unsigned)((bytes + 1023) >> 10));
+    return text;
+}
+
 /* Refused before the first byte rather than with the disk full to the brim,
  * where the store could not write either. */
 static enum ebm_status check_room(struct vault_work *w, uint64_t bytes, struct ebm_error *err)
 {
+    char a[SIZE_MAX_TEXT], b[SIZE_MAX_TEXT], c[SIZE_MAX_TEXT];
     struct statvfs fs;
     struct vault_room room = vault_room_measure(w->db);
     uint64_t more = bytes + promised(w);
@@ -64,17 +77,16 @@ static enum ebm_status check_room(struct vault_work *w, uint64_t bytes, struct e
     more += more / OVERHEAD_SHARE + OVERHEAD_BYTES;
     if (w->max_bytes != 0 && (more > w->max_bytes || room.used > w->max_bytes - more))
         return ebm_fail(err, EBM_ENOSPC,
-                        "%s: no space left: %llu MiB used and %llu MiB more wanted, the quota is "
-                        "%llu MiB",
-                        w->path, (unsigned long long)room.used >> 20,
-                        (unsigned long long)more >> 20, (unsigned long long)w->max_bytes >> 20);
+                        "%s: no space left: %s used and %s more wanted, the quota is %s", w->path,
+                        say_size(room.used, a), say_size(more, b), say_size(w->max_bytes, c));
     if (statvfs(w->path, &fs) != 0)
         return EBM_OK; /* the write will tell */
     uint64_t disk = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (more > room.free && more - room.free + DISK_MARGIN_BYTES > disk)
         return ebm_fail(err, EBM_ENOSPC,
-                        "%s: no space left on the disk: %llu MiB free, %llu MiB wanted", w->path,
-                        (unsigned long long)disk >> 20, (unsigned long long)more >> 20);
+                        "%s: no space left on the disk: %s free, %s wanted, and %s must stay free",
+                        w->path, say_size(disk, a), say_size(more - room.free, b),
+                        say_size(DISK_MARGIN_BYTES, c));
     return EBM_OK;
 }
 
