@@ -1,5 +1,9 @@
 -- Queries that every database has. See embed.cmake for the form.
 
+-- name: alone
+-- Before the log is read: its index is in memory then, and in no file.
+PRAGMA locking_mode = EXCLUSIVE;
+
 -- name: begin
 BEGIN IMMEDIATE;
 

@@ -1,6 +1,10 @@
 /* Room kept back for a full disk. */
+#include "store/ballast.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,12 +15,23 @@
 
 enum {
     BALLAST_BYTES = 16 << 20,
-    ROOM_FACTOR = 4 /* only made when this many times its size is free */
+    ROOM_FACTOR = 4,     /* only made when this many times its size is free */
+    FULL_BYTES = 1 << 20 /* less is as good as none */
 };
 
 void store_ballast_release(struct store *s)
 {
     unlink(s->ballast);
+}
+
+bool ballast_release_beside(const char *database)
+{
+    char path[PATH_MAX];
+    const char *slash = strrchr(database, '/');
+    int folder = slash != NULL ? (int)(slash - database) + 1 : 0;
+    int n = snprintf(path, sizeof path, "%.*sballast", folder, database);
+
+    return n > 0 && (size_t)n < sizeof path && unlink(path) == 0;
 }
 
 static bool is_whole(const char *path)
@@ -25,16 +40,19 @@ static bool is_whole(const char *path)
     return stat(path, &st) == 0 && st.st_size == BALLAST_BYTES;
 }
 
-static bool has_room(const char *path)
+static unsigned long long free_bytes(const char *path)
 {
     struct statvfs fs;
-    return statvfs(path, &fs) == 0 && (unsigned long long)fs.f_bavail * fs.f_frsize >=
-                                          (unsigned long long)ROOM_FACTOR * BALLAST_BYTES;
+    return statvfs(path, &fs) == 0 ? (unsigned long long)fs.f_bavail * fs.f_frsize : 0;
 }
 
 void store_ballast_restore(struct store *s)
 {
-    if (is_whole(s->ballast) || !has_room(s->path))
+    unsigned long long room = free_bytes(s->path);
+
+    if (room < FULL_BYTES)
+        unlink(s->ballast);
+    if (room < (unsigned long long)ROOM_FACTOR * BALLAST_BYTES || is_whole(s->ballast))
         return;
     int fd = open(s->ballast, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)

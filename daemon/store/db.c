@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "store/ballast.h"
 #include "store/migrate.h"
 
 enum { BUSY_MS = 5000 };
@@ -423,14 +424,25 @@ static enum ebm_status connect(struct db *db, struct ebm_error *err)
     return EBM_OK;
 }
 
-enum ebm_status db_open(const char *path, const struct db_options *options, struct db **out,
-                        struct ebm_error *err)
+static bool is_empty(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_size == 0;
+}
+
+static enum ebm_status open_once(const char *path, const struct db_options *options, bool alone,
+                                 struct db **out, struct ebm_error *err)
 {
     *out = NULL;
     struct db *db = create(path, options->sql);
     if (db == NULL)
         return ebm_fail(err, EBM_ENOMEM, "%s: out of memory", path);
     enum ebm_status status = connect(db, err);
+    if (status == EBM_OK && alone)
+        status = db_exec(db, SQL_ALONE, err);
+    if (status == EBM_OK && options->has_form && is_empty(path))
+        status = db_exec(db, options->form, err);
     if (status == EBM_OK)
         status = db_exec(db, options->pragmas, err);
     if (status == EBM_OK)
@@ -441,6 +453,18 @@ enum ebm_status db_open(const char *path, const struct db_options *options, stru
     }
     *out = db;
     return EBM_OK;
+}
+
+enum ebm_status db_open(const char *path, const struct db_options *options, struct db **out,
+                        struct ebm_error *err)
+{
+    enum ebm_status status = open_once(path, options, false, out, err);
+
+    if (status == EBM_ENOSPC && ballast_release_beside(path))
+        status = open_once(path, options, false, out, err);
+    if (status == EBM_ENOSPC)
+        status = open_once(path, options, true, out, err);
+    return status;
 }
 
 void db_close(struct db *db)

@@ -25,6 +25,8 @@ struct sqlite3_stmt;
 
 struct db_options {
     const struct sql_set *sql;
+    bool has_form;
+    int form;                /* query of the set: run before that while the file is empty */
     int pragmas;             /* query of the set: run first at each open */
     uint32_t application_id; /* as the first migration sets it */
     bool check;              /* quick_check before anything else */
@@ -32,7 +34,10 @@ struct db_options {
 
 /* Creates the file (mode 0600) when it is missing, and migrates it forward,
  * one transaction a step. A newer schema is EBM_ESTALE with both versions; a
- * damaged or foreign file is EBM_ECORRUPT. */
+ * damaged or foreign file is EBM_ECORRUPT. On a full disk the ballast beside
+ * it goes, and where that is not enough the index of the log is kept in
+ * memory, which takes no room and shuts other programs out: what is there can
+ * be read, and writing is EBM_ENOSPC. */
 enum ebm_status db_open(const char *path, const struct db_options *options, struct db **out,
                         struct ebm_error *err);
 void db_close(struct db *db); /* takes NULL; an open transaction is rolled back */

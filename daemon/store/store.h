@@ -138,7 +138,8 @@ void store_undo(struct store *s);
 /* A ballast file of 16 MiB in state/ is removed at the first EBM_ENOSPC, so
  * that states can still be written on a full disk (store_commit does so
  * itself before it returns EBM_ENOSPC); made again when there is room: at
- * store_open, and in store_ballast_restore (called each minute). */
+ * store_open, and in store_ballast_restore (called each minute). Where these
+ * find less than 1 MiB free they remove it, before a write has failed. */
 void store_ballast_release(struct store *s);
 void store_ballast_restore(struct store *s);
 

@@ -31,6 +31,8 @@ enum {
 
 const struct db_options vault_options = {
     .sql = &sql_vault,
+    .has_form = true,
+    .form = SQL_VAULT_FORM,
     .pragmas = SQL_VAULT_PRAGMAS,
     .application_id = 0x45424d56,
 };

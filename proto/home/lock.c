@@ -34,7 +34,8 @@ static enum ebm_status sign(int fd, const char *path, struct ebm_error *err)
     char text[32];
     int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+    /* Over what was there: on a full disk its block is all there is. */
+    if (pwrite(fd, text, (size_t)n, 0) != n || ftruncate(fd, n) != 0)
         return ebm_fail_errno(err, errno, "%s: cannot write", path);
     return EBM_OK;
 }

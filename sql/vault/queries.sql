@@ -1,8 +1,10 @@
--- name: vault_pragmas
--- Large pages suit rows of a megabyte. The first two hold only for a file
--- that is still empty.
+-- name: vault_form
+-- Large pages suit rows of a megabyte. Both hold only for a file that is
+-- still empty, and the second one writes whenever it is said.
 PRAGMA page_size = 32768;
 PRAGMA auto_vacuum = INCREMENTAL;
+
+-- name: vault_pragmas
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;

@@ -107,6 +107,46 @@ case_submits_on_a_full_disk() {
     assert_databases_sound
 }
 
+# What runs must be seen, and can be ended, on a disk without one free byte.
+case_a_start_on_a_full_disk() {
+    use_fake EBM_FAKE_STEP_MS=50
+    small_disk 100
+    start_ebmd
+    submit --set train.steps=100000 --set checkpoint.every_steps=90000 >/dev/null
+    wait_state 1 running
+    [ -s "$EBM_HOME/ballast" ] || fail "no ballast"
+    kill_ebmd
+    fill_disk
+    equal "free" 0 "$(stat -fc %a "$EBM_HOME")"
+    start_ebmd
+    equal "its state" running "$(show 1 .state)"
+    expect 0 ebmctl kill 1
+    wait_end 1 cancelled
+    rm "$EBM_HOME/filler"
+    assert_databases_sound
+}
+
+# The ballast was needed before, and nothing of a log of SQLite is there.
+case_a_start_without_any_room() {
+    use_fake EBM_FAKE_STEP_MS=50
+    small_disk 100
+    start_ebmd
+    submit --set train.steps=100000 --set checkpoint.every_steps=90000 >/dev/null
+    wait_state 1 running
+    stop_ebmd
+    rm "$EBM_HOME/ballast"
+    fill_disk
+    equal "free" 0 "$(stat -fc %a "$EBM_HOME")"
+    start_ebmd
+    equal "its state" running "$(show 1 .state)"
+    expect 0 ebmctl list
+    expect 1 ebmctl submit toy.yaml
+    contains "a submit" "no space left" "$err"
+    rm "$EBM_HOME/filler"
+    expect 0 ebmctl kill 1
+    wait_end 1 cancelled
+}
+
 # The run has come to its end, but what it has to show found no room.
 case_the_last_checkpoint_finds_no_room() {
     use_fake EBM_FAKE_STEP_MS=4 EBM_FAKE_BYTES=3000000 EBM_VAULT_MAX_BYTES=8MB
