@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "jobs.h"
+#include "outcome.h"
 #include "queue.h"
 
 static const char *health_of(const struct store_job *j, const struct live *l)
@@ -12,6 +13,8 @@ static const char *health_of(const struct store_job *j, const struct live *l)
         return "bad";
     if (l != NULL && l->has_metrics)
         return l->is_finite ? "ok" : "bad";
+    if (j->state == JOB_PAUSED && outcome_says_diverged(j->reason))
+        return "bad";
     return j->step == 0 ? "-" : "ok";
 }
 
@@ -47,9 +50,18 @@ static void fill_live(Ebm__Job *m, const struct live *l)
     m->energy_gap = l->energy_gap;
 }
 
+/* The pass that stopped at it is older than what has become free since. */
+static bool is_next(const struct daemon *d, const struct store_job *j)
+{
+    return d->queue.blocked == j->id &&
+           (uint64_t)queue_used(d) + j->ranks * j->threads <= d->config.slots;
+}
+
 static const char *reason_of(struct daemon *d, const struct store_job *j,
                              char text[STORE_REASON_MAX])
 {
+    if (j->state == JOB_QUEUED && is_next(d, j))
+        return "is about to start";
     if (j->state == JOB_QUEUED) {
         queue_explain(d, j, text, STORE_REASON_MAX);
         return text;

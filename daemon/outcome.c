@@ -84,6 +84,13 @@ static void end_crashed(const struct outcome_case *c, struct outcome *out)
                  c->restarts_used, why);
 }
 
+static const char diverged[] = "diverged: ";
+
+bool outcome_says_diverged(const char *job_reason)
+{
+    return strncmp(job_reason, diverged, strlen(diverged)) == 0;
+}
+
 static void end_diverged(const struct outcome_case *c, struct outcome *out)
 {
     const char *why = out->attempt_reason;
@@ -91,7 +98,7 @@ static void end_diverged(const struct outcome_case *c, struct outcome *out)
     out->attempt_outcome = "diverged";
     if (c->on_divergence == DIVERGENCE_PAUSE) {
         out->event = JOB_EV_PAUSED;
-        snprintf(out->job_reason, sizeof out->job_reason, "diverged: %.300s", why);
+        snprintf(out->job_reason, sizeof out->job_reason, "%s%.300s", diverged, why);
     } else if (c->on_divergence == DIVERGENCE_ROLLBACK && c->rollbacks_used < c->max_rollbacks) {
         out->event = JOB_EV_REQUEUE;
         out->next = NEXT_RECOVER;

@@ -49,6 +49,9 @@ struct outcome {
 
 void outcome_decide(const struct outcome_case *c, struct outcome *out);
 
+/* Whether this reason is that of a job that diverged and was paused for it. */
+bool outcome_says_diverged(const char *job_reason);
+
 /* Whether a worker may report this word. */
 bool outcome_is_word(const char *reported);
 

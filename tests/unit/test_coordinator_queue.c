@@ -87,6 +87,21 @@ static void nobody_overtakes_a_large_job(void **state)
     assert_reason(s, 4, "waits for 1 slot: 0 of 4 are free");
 }
 
+/* The pass that stopped at it was before the slots became free. */
+static void who_has_its_slots_does_not_wait_for_them(void **state)
+{
+    struct stage *s = *state;
+
+    SUBMIT(s, RANKS(2));
+    SUBMIT(s, RANKS(3));
+    ASSERT_STATES(s, 1, "starting", "queued");
+    struct live *l = live_find(&s->daemon.live, 1);
+    l->slots = 1;
+    assert_reason(s, 2, "is about to start");
+    l->slots = 2;
+    assert_reason(s, 2, "waits for 3 slots: 2 of 4 are free");
+}
+
 static void who_leaves_the_queue_lets_others_pass(void **state)
 {
     static const char *const verbs[] = {"hold", "pause", "cancel", "kill"};
@@ -335,6 +350,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
         T(priority_comes_before_age),
         T(nobody_overtakes_a_large_job),
+        T(who_has_its_slots_does_not_wait_for_them),
         T(who_leaves_the_queue_lets_others_pass),
         T(held_jobs_come_back_to_their_place),
         T(who_waits_for_something_else_is_passed_over),
