@@ -214,6 +214,9 @@ static enum ebm_status insert_row(struct daemon *d, struct live *l, struct store
     if (rc != EBM_OK)
         return rc;
     job->restarts_used = 0; /* progress: the budget is whole again */
+    /* What brought it here, as a crash or a rollback, is history now. */
+    if (job->state == JOB_RUNNING && job->intent == INTENT_NONE)
+        job->reason[0] = '\0';
     rc = jobs_save(d, job, err);
     if (rc != EBM_OK)
         return rc;

@@ -189,8 +189,10 @@ static void a_checkpoint_refills_the_budget(void **state)
         wait_attempt(s, job, n);
         actor_start(&a, s, job, 50 * n);
         assert_int_equal(stage_job(s, job).restarts_used, 1);
+        assert_non_null(strstr(stage_show(s, job)->reason, "restart 1 of 1 after a crash"));
         actor_checkpoint(&a, 50 * n);
         assert_int_equal(stage_job(s, job).restarts_used, 0);
+        assert_string_equal(stage_show(s, job)->reason, ""); /* that was then */
         end_with(s, &a, "", 1);
     }
     wait_attempt(s, job, 5);
@@ -350,6 +352,8 @@ static void policies_pause_or_fail(void **state)
     assert_non_null(strstr(stage_job(s, pause).reason, "diverged: the worker says why"));
     assert_string_equal(stage_attempt(s, pause, 1).outcome, "diverged");
     assert_int_equal(stage_job(s, pause).rollbacks_used, 0);
+    assert_string_equal(stage_show(s, pause)->health, "bad");
+    assert_string_equal(stage_show(s, fail)->health, "bad");
 }
 
 /* A fork has no checkpoint of its own yet: it goes back to where it began,
