@@ -3,6 +3,7 @@ target_include_directories(ebm-ref-net PUBLIC ${CMAKE_CURRENT_LIST_DIR})
 target_link_libraries(ebm-ref-net PUBLIC ebm-engine ebm-proto m)
 
 ebm_unit_test(test_rng ebm-proto)
+ebm_unit_test(test_rng_normal ebm-proto m)
 ebm_unit_test(test_engine ebm-ref-net)
 ebm_unit_test(test_langevin ebm-engine)
 ebm_unit_test(test_engine_chain ebm-ref-net)
