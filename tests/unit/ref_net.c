@@ -347,6 +347,18 @@ static const struct named_net {
      {CONV(20, 3, 3), SWISH, FLATTEN, SWISH, DENSE(5), SWISH, DENSE(1)},
      7},
     {"wide conv", {16, 8, 8}, {CONV(64, 3, 1), SWISH, CONV(64, 3, 2), SWISH, DENSE(1)}, 5},
+    {"an odd image",
+     {1, 29, 23},
+     {CONV(7, 3, 1), SWISH, CONV(9, 5, 2), SWISH, CONV(11, 3, 2), SWISH, DENSE(1)},
+     7},
+    {"an odd image in colour",
+     {3, 31, 17},
+     {CONV(24, 5, 2), SWISH, CONV(17, 3, 2), SWISH, DENSE(10), SWISH, DENSE(1)},
+     7},
+    {"an odd image of 16 channels",
+     {16, 13, 19},
+     {CONV(18, 3, 2), SWISH, CONV(16, 4, 3), RELU, DENSE(1)},
+     5},
     {"nothing to learn", {1, 1, 1}, {SWISH}, 1},
 };
 

@@ -14,6 +14,7 @@
 
 #include "engine/engine.h"
 #include "engine/onednn/engine_onednn.h"
+#include "engine/wide/wide.h"
 #include "ref_net.h"
 
 static const double TOLERANCE = 1e-4;
@@ -244,6 +245,38 @@ static void bad_calls_are_refused(void **state)
     }
 }
 
+/* Whoever runs slower than others would is told so, and why. */
+static void slow_processors_are_told(void **state)
+{
+    static const struct {
+        const char *isa;
+        enum spec_precision precision;
+        const char *word; /* NULL: nothing to say */
+    } cases[] = {{"portable", PRECISION_FP32, "AVX-512"}, {"avx2", PRECISION_FP32, "AVX-512"},
+                 {"portable", PRECISION_BF16, "bf16"},    {"avx2", PRECISION_BF16, "bf16"},
+                 {"avx512", PRECISION_FP32, NULL},        {"avx512", PRECISION_BF16, "bf16"},
+                 {"avx512-bf16", PRECISION_FP32, NULL},   {"avx512-bf16", PRECISION_BF16, NULL}};
+    const struct net_layer_spec spec[] = {{.kind = NET_DENSE, .out = 1}};
+    const struct engine_ops *wide = engine_find("wide");
+    struct ebm_error err;
+    struct net net;
+
+    (void)state;
+    assert_int_equal(net_settle(&net, (struct net_shape){2, 1, 1}, spec, 1, NULL, &err), EBM_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct engine_options options = {1, cases[i].precision};
+        struct engine *e;
+        if (!wide_select(cases[i].isa))
+            continue;
+        assert_int_equal(wide->create(&net, &options, &e, &err), EBM_OK);
+        const char *notice = wide->notice(e);
+        assert_int_equal(notice != NULL, cases[i].word != NULL);
+        assert_true(notice == NULL || strstr(notice, cases[i].word) != NULL);
+        wide->destroy(e);
+    }
+    wide_select(NULL);
+}
+
 /* bf16 operands: gradients point the same way, by the net's own size. */
 static double cosine(const float *a, const float *b, size_t n)
 {
@@ -312,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_calls_are_refused),
+        cmocka_unit_test(slow_processors_are_told),
         cmocka_unit_test(reference_agrees_with_differences),
         cmocka_unit_test(energies_and_input_gradients),
         cmocka_unit_test(parameter_gradients),

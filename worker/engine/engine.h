@@ -51,6 +51,10 @@ struct engine_ops {
                               struct engine **out, struct ebm_error *err);
     void (*destroy)(struct engine *e); /* takes NULL */
 
+    /* Why this processor runs it slower than others would, a sentence; NULL
+     * when there is nothing to say. May be NULL. */
+    const char *(*notice)(const struct engine *e);
+
     /* T of this engine for this net. */
     size_t (*tile)(const struct engine *e);
 

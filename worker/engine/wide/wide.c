@@ -133,6 +133,18 @@ static enum ebm_status wide_create(const struct net *net, const struct engine_op
     return st;
 }
 
+static const char *wide_notice(const struct engine *e)
+{
+    const struct wide_isa *isa = e->tape.isa;
+
+    if (e->tape.operands == WIDE_ROUNDED)
+        return "sampler.precision is bf16, but this processor has no products of bf16: operands "
+               "are rounded to it, at the speed of fp32";
+    if (strncmp(isa->name, "avx512", 6) != 0)
+        return "this processor has no AVX-512: the same numbers, to rounding, several times slower";
+    return NULL;
+}
+
 static size_t wide_tile(const struct engine *e)
 {
     return e->tape.bundles * WIDE;
@@ -328,6 +340,7 @@ const struct engine_ops engine_wide = {
     .name = "wide",
     .create = wide_create,
     .destroy = wide_destroy,
+    .notice = wide_notice,
     .tile = wide_tile,
     .set_params = wide_set_params,
     .energy = wide_energy,
