@@ -266,6 +266,20 @@ static void all_ranks_learn_the_order(void **state)
     }
 }
 
+/* Time beyond chains and gradient passes is a part of the step's. */
+static void time_outside_the_engine_is_told(void **state)
+{
+    struct stage *s = *state;
+    struct step_result result;
+    struct ebm_error err;
+
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(trainer_step(&s->trainer, SINK_GO_ON, &result, &err), EBM_OK);
+        assert_true(result.outside_s > 0);
+        assert_true(result.outside_s <= result.value[METRIC_STEP_SECONDS]);
+    }
+}
+
 /* The mean of the data is what a quadratic model learns. */
 static void the_model_learns_the_mean(void **state)
 {
@@ -347,6 +361,7 @@ static const struct CMUnitTest tests[] = {
     STAGED(a_nan_of_any_rank_stops_all),
     STAGED(an_error_of_the_last_rank_is_everybodys),
     STAGED(all_ranks_learn_the_order),
+    STAGED(time_outside_the_engine_is_told),
     STAGED(the_model_learns_the_mean),
     STAGED(other_starts_of_chains_run),
     STAGED(a_step_allocates_nothing),

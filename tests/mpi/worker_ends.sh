@@ -57,6 +57,7 @@ ends "divergence" 3 "outcome=diverged.*step 12: the parameter gradient" \
     env EBM_TEST_NAN_AT=12:1 $two $alone
 ends "not a checkpoint" 1 "outcome=corrupt.*not a checkpoint" $two $alone --from "$spec"
 ends "success" 0 "outcome=succeeded step=40" $two $alone
+ends "share outside the engine" 0 "progress.* outside=[0-9.]*%$" $two $alone
 
 # kill -9 of mpirun: its ranks go with it.
 EBM_TEST_STEP_DELAY_MS=100 EBM_TEST_MARK=$$ $two $alone >"$dir/out" 2>&1 &

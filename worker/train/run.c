@@ -21,9 +21,10 @@ struct run {
     uint64_t kept_step; /* of the newest checkpoint, written or started from */
     double gap_sum;     /* of |energy_gap| since then, for the score */
     uint64_t gap_count;
-    int64_t log_ms; /* of the last progress line */
+    int64_t log_ms; /* of the last progress line, with the next three */
     uint64_t log_step;
-    bool bad_start; /* the checkpoint to start from is not what it should be */
+    double step_s, outside_s; /* since then: of steps, and outside chains and gradient passes */
+    bool bad_start;           /* the checkpoint to start from is not what it should be */
 };
 
 static void tell_progress(struct run *r, const char *phase)
@@ -42,11 +43,13 @@ static void log_progress(struct run *r, const double *value)
     double seconds = (double)(now - r->log_ms) / 1000;
     double rate = seconds > 0 ? (double)(step - r->log_step) / seconds : 0;
     log_info("progress",
-             "step=%" PRIu64 " total=%" PRIu64 " rate=%.2f/s loss=%.4g gap=%.4g langevin_grad=%.4g",
+             "step=%" PRIu64 " total=%" PRIu64
+             " rate=%.2f/s loss=%.4g gap=%.4g langevin_grad=%.4g outside=%.2f%%",
              step, r->total, rate, value[METRIC_LOSS], value[METRIC_ENERGY_GAP],
-             value[METRIC_LANGEVIN_GRAD]);
+             value[METRIC_LANGEVIN_GRAD], 100 * r->outside_s / r->step_s);
     r->log_ms = now;
     r->log_step = step;
+    r->step_s = r->outside_s = 0;
 }
 
 static void take_metrics(struct run *r, const struct step_result *result)
@@ -56,6 +59,8 @@ static void take_metrics(struct run *r, const struct step_result *result)
     memcpy(row.value, result->value, sizeof row.value);
     r->gap_sum += fabs(result->value[METRIC_ENERGY_GAP]);
     r->gap_count++;
+    r->step_s += result->value[METRIC_STEP_SECONDS];
+    r->outside_s += result->outside_s;
     if (r->sink != NULL)
         r->sink->ops->metrics(r->sink->sink, &row);
     log_progress(r, result->value);
@@ -281,16 +286,26 @@ static enum ebm_status start(struct run *r, struct comm *comm, struct ebm_error 
     return st;
 }
 
+static void log_training(const struct run *r)
+{
+    const struct engine_ops *ops = r->config->ops;
+    const char *notice = ops->notice != NULL ? ops->notice(r->trainer.engine) : NULL;
+
+    log_info("training",
+             "from=%" PRIu64 " total=%" PRIu64 " params=%zu ranks=%zu threads=%zu shards=%zu "
+             "tile=%zu engine=%s",
+             r->trainer.step, r->total, r->config->net->params, comm_size(r->trainer.comm),
+             r->config->threads, r->trainer.shards, r->trainer.tile, ops->name);
+    if (notice != NULL)
+        log_warn("slow", "msg=\"%s\"", notice);
+}
+
 static enum ebm_status train(struct run *r, struct run_ending *ending, struct ebm_error *err)
 {
     enum ebm_status st = EBM_OK;
 
     if (r->sink != NULL)
-        log_info("training",
-                 "from=%" PRIu64 " total=%" PRIu64 " params=%zu ranks=%zu threads=%zu shards=%zu "
-                 "tile=%zu engine=%s",
-                 r->trainer.step, r->total, r->config->net->params, comm_size(r->trainer.comm),
-                 r->config->threads, r->trainer.shards, r->trainer.tile, r->config->ops->name);
+        log_training(r);
     tell_progress(r, "training");
     r->log_ms = clock_mono_ms();
     r->log_step = r->trainer.step;

@@ -49,8 +49,10 @@ static enum ebm_status run_chains(const struct trainer *t, size_t lane, struct t
         .x = x,
         .n = items.end - items.first,
     };
+    double begin = clock_mono_s();
     enum ebm_status st = t->ops->langevin(t->engine, lane, &chain, err);
 
+    t->lane[lane].engine_s += clock_mono_s() - begin;
     sums[SUM_LANGEVIN_GRAD] += chain.grad_norm_sum;
     return st;
 }
@@ -60,9 +62,11 @@ static enum ebm_status add_side(const struct trainer *t, size_t lane, double sig
                                 size_t n, void *slot, float *energy, struct ebm_error *err)
 {
     struct loss_side side = {sign, t->spec->objective.energy_l2, t->batch};
+    double begin = clock_mono_s();
     enum ebm_status st = t->ops->grad_params(t->engine, lane, x, n, loss_weigh, &side, energy,
                                              tree_vector_floats(slot), err);
 
+    t->lane[lane].engine_s += clock_mono_s() - begin;
     loss_add_energies(tree_vector_sums(t->vector, slot), tree_vector_maxima(t->vector, slot), sign,
                       energy, n);
     return st;
@@ -107,8 +111,10 @@ static void run_shards(struct trainer *t)
 {
     long first = (long)t->mine.first, end = (long)t->mine.end;
 
-    for (size_t i = 0; i < t->threads; i++)
+    for (size_t i = 0; i < t->threads; i++) {
         t->lane[i].err.code = EBM_OK;
+        t->lane[i].engine_s = 0;
+    }
 #pragma omp parallel for num_threads((int)t->threads) schedule(static) if (t->threads > 1)
     for (long s = first; s < end; s++) {
         size_t lane = (size_t)omp_get_thread_num();
@@ -153,6 +159,16 @@ static enum ebm_status apply(struct trainer *t, double norm, struct ebm_error *e
     if (t->spec->sampler.init != CHAIN_REPLAY)
         return EBM_OK;
     return replay_store(&t->replay, t->step, t->chains.first, t->x, t->energy, err);
+}
+
+/* Seconds of a step that lasted so long, less the engine's. */
+static double outside(const struct trainer *t, double seconds)
+{
+    double engine = 0;
+
+    for (size_t i = 0; i < t->threads; i++)
+        engine = fmax(engine, t->lane[i].engine_s);
+    return seconds - engine;
 }
 
 static struct loss_scale scale_of(const struct trainer *t)
@@ -200,6 +216,7 @@ enum ebm_status trainer_step(struct trainer *t, enum sink_order order, struct st
         st = apply(t, norm, err);
     double seconds = clock_mono_s() - begin;
     out->value[METRIC_STEP_SECONDS] = seconds;
+    out->outside_s = outside(t, seconds);
     out->value[METRIC_CHAIN_STEPS_PER_SECOND] =
         (double)scale.batch * (double)scale.langevin_steps / seconds;
     return st;

@@ -35,8 +35,9 @@ struct train_hooks {
 
 /* What one compute thread needs. */
 struct lane {
-    float *data;   /* (T, D), into one block */
-    float *energy; /* (T) */
+    float *data;     /* (T, D), into one block */
+    float *energy;   /* (T) */
+    double engine_s; /* of this step, in chains and gradient passes */
     struct ebm_error err;
 };
 
@@ -86,6 +87,10 @@ struct step_result {
     bool bad;              /* the step was not taken: a hard sign of divergence */
     char reason[TRAINER_REASON];
     double value[METRIC_COUNT];
+    /* Of METRIC_STEP_SECONDS, what this rank's busiest lane did not spend in
+     * chains and gradient passes: data, figures, the sum and the wait for
+     * others in it, the optimizer, packing, the buffer. */
+    double outside_s;
 };
 
 /* Collective. One step; order is rank 0's, the others' is not looked at. An
