@@ -7,6 +7,7 @@ target_link_libraries(ebm-quadratic-engine PUBLIC ebm-train m)
 ebm_mpi_test(test_comm "1;2;3;4" ebm-comm)
 ebm_mpi_test(test_train "1;2;3;4" ebm-quadratic-engine ebm-train ebm-engine)
 ebm_mpi_test(test_run "1;2;3;4" ebm-quadratic-engine ebm-train)
+ebm_mpi_test(test_precision "1" ebm-train ebm-engine m)
 # Allocations of our own code are counted, those inside shared libraries not.
 target_link_options(test_train PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
                                        -Wl,--wrap=aligned_alloc)
