@@ -5,11 +5,13 @@
  * For each line on its standard input it does one piece of work and prints how
  * many seconds that took: "chain" is a Langevin chain of STEPS for the whole
  * batch, "params" the parameter gradient of both sides, "pack" new parameters
- * for the engine, "first" the input gradient of the net's first layer alone.
+ * for the engine, "first" the input gradient of the net's first layer alone,
+ * "figures" the stability figures of a training step with such a chain.
  * "fma" and "dot" time 2^32 operations of the processor's own limit, fp32 and
- * bf16, on one core; "limits" says which there are. */
+ * bf16, on one core. */
 #include <immintrin.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,9 @@
 
 #include "base/clock.h"
 #include "base/fsio.h"
+#include "ebm/loss.h"
 #include "engine/engine.h"
+#include "engine/langevin.h"
 #include "engine/wide/tape.h"
 #include "spec/spec.h"
 #include "train/trainer.h"
@@ -29,6 +33,7 @@ struct bench {
     struct net net;
     const struct engine_ops *ops;
     struct engine *engine;
+    size_t engine_bytes; /* what its creation took */
     size_t batch, threads, d, tile;
     float *params, *x, *energy;
     float **grad; /* one for each thread */
@@ -87,6 +92,13 @@ static struct net_shape find_shape(const struct bench *b)
     return s;
 }
 
+static size_t heap_bytes(void)
+{
+    struct mallinfo2 m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
+}
+
 static void open_engine(struct bench *b, const char *name)
 {
     const struct engine_options options = {b->threads, b->spec.sampler.precision};
@@ -96,8 +108,10 @@ static void open_engine(struct bench *b, const char *name)
         EBM_OK)
         die("net", &err);
     b->ops = engine_find(name);
+    size_t before = heap_bytes();
     if (b->ops == NULL || b->ops->create(&b->net, &options, &b->engine, &err) != EBM_OK)
         die(name, &err);
+    b->engine_bytes = heap_bytes() - before;
     b->d = net_shape_size(b->net.in);
     b->tile = b->ops->tile(b->engine);
     b->params = take(b->net.params * sizeof(float));
@@ -163,6 +177,25 @@ static void do_pack(struct bench *b)
     struct ebm_error err;
 
     b->ops->set_params(b->engine, b->params, &err);
+}
+
+/* Moments of the samples, energies of both sides, and the norm of the gradient
+ * of each Langevin step, for which r_t is known: here in a pass of its own,
+ * where the engine has its squares while it updates x. */
+static void do_figures(struct bench *b)
+{
+    double sums[SUM_COUNT] = {0}, maxima[MAX_COUNT] = {0}, value[METRIC_COUNT];
+    const struct loss_scale scale = {b->batch, b->d, (size_t)b->spec.sampler.steps, 0.1, 1e4};
+    char why[TRAINER_REASON];
+
+    for (int64_t k = 0; k < b->spec.sampler.steps; k++)
+        for (size_t i = 0; i < b->batch; i++)
+            sums[SUM_LANGEVIN_GRAD] += langevin_norm(b->x + i * b->d, b->d);
+    for (int sign = -1; sign <= 1; sign += 2)
+        loss_add_energies(sums, maxima, sign, b->energy, b->batch);
+    loss_add_samples(sums, b->x, b->batch, b->d, 0, 1);
+    loss_figures(&scale, sums, 1, value);
+    loss_is_bad(&scale, sums, 1, 1, why, sizeof why);
 }
 
 /* ---- the processor's limit ---- */
@@ -257,8 +290,9 @@ static void do_first(struct bench *b)
 static const struct {
     const char *order;
     void (*run)(struct bench *b);
-} orders[] = {{"chain", do_chain}, {"params", do_params}, {"pack", do_pack},
-              {"first", do_first}, {"fma", do_fma},       {"dot", do_dot}};
+} orders[] = {{"chain", do_chain}, {"params", do_params},   {"pack", do_pack},
+              {"first", do_first}, {"figures", do_figures}, {"fma", do_fma},
+              {"dot", do_dot}};
 
 int main(int argc, char **argv)
 {
@@ -275,8 +309,8 @@ int main(int argc, char **argv)
     b.threads = strtoul(argv[4], NULL, 10);
     b.spec.sampler.precision = strcmp(argv[5], "bf16") == 0 ? PRECISION_BF16 : PRECISION_FP32;
     open_engine(&b, argc > 6 ? argv[6] : "auto");
-    printf("ready params=%zu flop=%.0f isa=%s\n", b.net.params, 2.0 * b.net.forward_flop,
-           wide_isa_best()->name);
+    printf("ready params=%zu flop=%.0f isa=%s tile=%zu engine_bytes=%zu\n", b.net.params,
+           2.0 * b.net.forward_flop, wide_isa_best()->name, b.tile, b.engine_bytes);
     fflush(stdout);
     while (fgets(line, sizeof line, stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';

@@ -1,0 +1,146 @@
+"""A candidate of the bench: a process that does a piece of work for each line
+it is given, and says how long that took."""
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PAUSE_S = 0.02  # idle threads of the one before stop spinning
+
+VARIANTS = {"torch": ("eager", "channels-last", "compile", "bf16", "compile-bf16"),
+            "jax": ("fp32", "bf16"),
+            "tensorflow": ("xla",)}
+STEP_LIBRARIES = ("torch", "jax")
+
+
+def median(times):
+    return statistics.median(times)
+
+
+def spread(times):
+    """Between the quartiles, as a share of the median."""
+    if len(times) < 4:
+        return (max(times) - min(times)) / median(times)
+    q = statistics.quantiles(times, n=4)
+    return (q[2] - q[0]) / median(times)
+
+
+def pinned(threads):
+    """One thread keeps to one core, whoever it belongs to."""
+    if threads == 1:
+        return lambda: os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[-1]})
+    return None
+
+
+class Candidate:
+    def __init__(self, name, command, threads, log, environment=None):
+        self.name, self.times, self.log = name, {}, log
+        with open(log, "w") as errors:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+                preexec_fn=pinned(threads),
+                env={**os.environ, "OMP_NUM_THREADS": str(threads), **(environment or {})})
+        line = self.process.stdout.readline()
+        if not line.startswith("ready"):
+            self.close()
+            raise RuntimeError(f"{name} does not start: {last_line(log)}")
+        self.ready = dict(w.split("=") for w in line.split()[1:])
+
+    def run(self, order):
+        """False when it has died."""
+        time.sleep(PAUSE_S)
+        try:
+            self.process.stdin.write(order + "\n")
+            self.process.stdin.flush()
+            self.times.setdefault(order, []).append(float(self.process.stdout.readline()))
+        except (ValueError, OSError):
+            return False
+        return True
+
+    def close(self):
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass
+        self.process.wait()
+
+
+def last_line(path):
+    with open(path, errors="replace") as f:
+        lines = [line.strip() for line in f if line.strip()]
+    return lines[-1][:200] if lines else "it says nothing"
+
+
+def wanted_peers(args, order, variants=None):
+    """(library, variant, python) of the peers that were installed."""
+    for library, all_variants in VARIANTS.items():
+        python = os.path.join(args.venvs, library, "bin", "python")
+        if args.peers and library not in args.peers.split(","):
+            continue
+        if order == "step" and library not in STEP_LIBRARIES:
+            continue
+        if not os.path.exists(os.path.join(args.venvs, library, "ready")):
+            print(f"  ({library} is not installed: left out)")
+            continue
+        for variant in all_variants:
+            if variants is None or f"{library} {variant}" in variants:
+                yield library, variant, python
+
+
+def start_peers(args, net, threads, order, steps, variants=None):
+    found = []
+    for library, variant, python in wanted_peers(args, order, variants):
+        name = f"{library} {variant}"
+        print(f"  starting {name}", flush=True)
+        log = os.path.join(args.out, f"peer-{library}-{variant}.log")
+        try:
+            found.append(Candidate(
+                name, [python, os.path.join(HERE, "peers.py"), library, variant, net.shape,
+                       net.layers, str(args.batch), str(steps), str(threads), order],
+                threads, log))
+        except (RuntimeError, OSError) as e:
+            print(f"  ({e}: left out)", flush=True)
+    return found
+
+
+def take_turns(found, order, rounds, more=None):
+    """One after another, in rounds; the first warms up and does not count.
+    more(candidate): what else is done in its turn."""
+    begin = time.monotonic()
+    for round_ in range(rounds + 1):
+        for c in list(found):
+            if not c.run(order):
+                print(f"  ({c.name} has died: {last_line(c.log)}: left out)")
+                found.remove(c)
+            elif more is not None:
+                more(c)
+        print(f"  round {round_} of {rounds}, {time.monotonic() - begin:.0f} s", flush=True)
+        sys.stdout.flush()
+    for c in found:
+        for times in c.times.values():
+            del times[0]
+
+
+def is_peer(name):
+    return name.split()[0] in VARIANTS
+
+
+def best_peers(ms):
+    """The best fp32 peer and the best of any precision, of {name: ms}."""
+    peers = {n: v for n, v in ms.items() if is_peer(n)}
+    exact = {n: v for n, v in peers.items() if "bf16" not in n}
+    return (min(exact, key=exact.get, default=None), min(peers, key=peers.get, default=None))
+
+
+def add_ratios(result):
+    """ebmd in fp32 against the best fp32 peer, in bf16 against the best."""
+    ms = {name: row["ms"] for name, row in result["rows"].items()}
+    exact, best = best_peers(ms)
+    if exact and "ebmd fp32" in ms:
+        result["ratio_fp32"], result["peer_fp32"] = ms[exact] / ms["ebmd fp32"], exact
+        print(f"  fp32: {result['ratio_fp32']:.2f} x the best fp32 peer ({exact})")
+    if best and "ebmd bf16" in ms:
+        result["ratio_bf16"], result["peer_best"] = ms[best] / ms["ebmd bf16"], best
+        print(f"  bf16: {result['ratio_bf16']:.2f} x the best peer ({best})")

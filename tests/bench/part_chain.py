@@ -1,0 +1,89 @@
+"""Part chain: Langevin steps of a batch, by all candidates in turns; with the
+engine's other works and the processor's limit, on one core."""
+import os
+
+from candidate import Candidate, add_ratios, median, spread, start_peers, take_turns
+from nets import write_spec
+
+WORKS = ("first", "params", "pack", "figures", "fma", "dot")
+LIMIT_OPERATIONS = 2 ** 32  # of bench_chain's fma and dot
+
+
+def start_ours(args, net, threads):
+    spec = write_spec(os.path.join(args.out, "chain.yaml"), net)
+    command = [os.path.join(args.bin, "bench_chain"), spec, str(args.batch), str(args.steps),
+               str(threads)]
+    found = []
+    for name, more in (("ebmd fp32", ["fp32"]), ("ebmd bf16", ["bf16"]),
+                       ("oneDNN tapes fp32", ["fp32", "onednn"])):
+        try:
+            found.append(Candidate(name, command + more, threads,
+                                   os.path.join(args.out, name.replace(" ", "-") + ".log"),
+                                   {"BENCH_SHAPE": net.shape}))
+        except RuntimeError as e:
+            print(f"  ({e})")
+            if name == "ebmd fp32":
+                raise SystemExit(1)
+    return found
+
+
+def rows_of(found, order, steps, flop):
+    rows = {}
+    for c in found:
+        times = c.times[order]
+        rows[c.name] = {"ms": 1000 * median(times) / steps, "spread": spread(times),
+                        "gflops_nominal": flop / median(times) / 1e9, "seconds": times,
+                        "version": c.ready.get("version", "")}
+        r = rows[c.name]
+        print(f"  {c.name:20s} {r['ms']:9.3f} ms a step  spread {100 * r['spread']:4.1f} %  "
+              f"{r['gflops_nominal']:7.1f} GFLOP/s")
+    return rows
+
+
+def add_limits(result, ours, rows):
+    """One core: the processor's limit, and the works beside the chain."""
+    t = {work: median(ours.times[work]) for work in WORKS}
+    chain = median(ours.times["chain"])
+    result["limit_fp32"] = LIMIT_OPERATIONS / t["fma"] / 1e9
+    share = {"fp32": rows["ebmd fp32"]["gflops_nominal"] / result["limit_fp32"]}
+    if ours.ready["isa"] == "avx512-bf16":
+        result["limit_bf16"] = LIMIT_OPERATIONS / t["dot"] / 1e9
+        share["bf16"] = rows["ebmd bf16"]["gflops_nominal"] / result["limit_bf16"]
+    result["of_limit"] = share
+    for work in ("first", "params", "pack", "figures"):
+        result[work + "_ms"] = 1000 * t[work]
+    result["figures_share"] = t["figures"] / (chain + t["params"])
+    print("  of the processor's limit, nominal: " +
+          ", ".join(f"{p} {v:.2f} of {result['limit_' + p]:.0f} GFLOP/s" for p, v in share.items()))
+    print(f"  first layer's input gradient {result['first_ms']:.3f} ms, parameter gradients "
+          f"{result['params_ms']:.1f} ms, packing {result['pack_ms']:.2f} ms, stability figures "
+          f"{result['figures_ms']:.3f} ms ({100 * result['figures_share']:.2f} % of chain and "
+          "gradient)")
+
+
+def measure(args, net, threads):
+    print(f"\nchain: {net.name} ({net.shape}), {threads} thread{'s' * (threads > 1)}, batch "
+          f"{args.batch}, {args.steps} steps", flush=True)
+    found = start_ours(args, net, threads)
+    ours = found[0]
+    found += start_peers(args, net, threads, "chain", args.steps)
+    more = lambda c: c is ours and threads == 1 and [c.run(work) for work in WORKS]
+    take_turns(found, "chain", args.rounds, more)
+    rows = rows_of(found, "chain", args.steps,
+                   float(ours.ready["flop"]) * args.batch * args.steps)
+    result = {"net": net.name, "shape": net.shape, "layers": net.layers, "threads": threads,
+              "batch": args.batch, "steps": args.steps, "params": int(ours.ready["params"]),
+              "isa": ours.ready["isa"], "engine_bytes": int(ours.ready["engine_bytes"]),
+              "rows": rows}
+    add_ratios(result)
+    if threads == 1:
+        add_limits(result, ours, rows)
+    for c in found:
+        c.close()
+    return result
+
+
+def run(args, nets, report):
+    for net in nets:
+        for threads in args.threads:
+            report.add("chain", measure(args, net, threads))

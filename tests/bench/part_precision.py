@@ -1,0 +1,72 @@
+"""Part precision: the same training from several seeds, with chains in fp32
+and in bf16: are the curves of the energy gap within each other's spread?"""
+import concurrent.futures
+import os
+import statistics
+
+from nets import NETS, Net, write_spec
+from worker_run import run_worker
+
+POINTS = 40
+ENOUGH = 0.95  # of the points, whose means must lie within the other's range
+
+
+def smooth(curve, points):
+    """Means of equal stretches."""
+    n = len(curve)
+    edges = [i * n // points for i in range(points + 1)]
+    return [statistics.fmean(curve[a:b]) for a, b in zip(edges, edges[1:]) if b > a]
+
+
+def train(args, net, precision, seed):
+    name = f"precision-{precision}-{seed}"
+    spec = write_spec(os.path.join(args.out, name + ".yaml"), net, args.data,
+                      args.precision_batch, args.precision_k, 1, 1, precision, seed, "1.0e-3")
+    done = run_worker(args, spec, 0, args.precision_steps, os.path.join(args.out, name))
+    print(f"  {precision}, seed {seed}: gap {done.columns['energy_gap'][-1]:+.4f} at the end",
+          flush=True)
+    return smooth(done.columns["energy_gap"], min(POINTS, args.precision_steps))
+
+
+def within(a, b):
+    """At how many points a's mean lies in b's range."""
+    inside = [min(p) <= statistics.fmean(q) <= max(p) for q, p in zip(zip(*a), zip(*b))]
+    return sum(inside) / len(inside)
+
+
+def distance(a, b):
+    """The largest difference of the means, in standard errors of it."""
+    most = 0.0
+    for p, q in zip(zip(*a), zip(*b)):
+        error = ((statistics.variance(p) + statistics.variance(q)) / len(p)) ** 0.5
+        most = max(most, abs(statistics.fmean(p) - statistics.fmean(q)) / (error or 1e-12))
+    return most
+
+
+def judge(curves):
+    a, b = curves["fp32"], curves["bf16"]
+    result = {"bf16_in_fp32": within(b, a), "fp32_in_bf16": within(a, b),
+              "largest_difference_in_standard_errors": distance(a, b)}
+    result["agree"] = min(result["bf16_in_fp32"], result["fp32_in_bf16"]) >= ENOUGH
+    print(f"  bf16's mean lies in the range of fp32's seeds at {100 * result['bf16_in_fp32']:.0f} % "
+          f"of the points, fp32's in bf16's at {100 * result['fp32_in_bf16']:.0f} %; their largest "
+          f"difference is {result['largest_difference_in_standard_errors']:.1f} standard errors: "
+          f"{'within' if result['agree'] else 'NOT within'} each other's spread")
+    return result
+
+
+def run(args, nets, report):
+    net = Net("conv-small", *NETS["conv-small"])
+    print(f"\nprecision: {net.name} on {args.data}, {args.seeds} seeds of fp32 and of bf16, batch "
+          f"{args.precision_batch}, K = {args.precision_k}, {args.precision_steps} steps",
+          flush=True)
+    curves = {"fp32": [None] * args.seeds, "bf16": [None] * args.seeds}
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        jobs = {pool.submit(train, args, net, p, s + 1): (p, s)
+                for s in range(args.seeds) for p in curves}
+        for job in concurrent.futures.as_completed(jobs):
+            precision, seed = jobs[job]
+            curves[precision][seed] = job.result()
+    report.add("precision", {"net": net.name, "data": args.data, "batch": args.precision_batch,
+                             "k": args.precision_k, "steps": args.precision_steps,
+                             "curves": curves, **judge(curves)})
