@@ -51,7 +51,7 @@ def arguments():
     p.add_argument("--step-k", type=int, default=60, help="Langevin steps of a training step (60)")
     p.add_argument("--step-rounds", type=int, default=5, help="of training steps (5)")
     p.add_argument("--worker-steps", type=int, default=6, help="of ebm-worker in a round (6)")
-    p.add_argument("--seeds", type=int, default=5, help="of part precision (5)")
+    p.add_argument("--seeds", type=int, default=5, help="of part precision (5), at least 4")
     p.add_argument("--data", default="fashion-mnist",
                    help="its data set, 28 x 28: fashion-mnist, or idx:FOLDER")
     p.add_argument("--precision-steps", type=int, default=400)
@@ -70,6 +70,8 @@ def check(p, args):
             p.error(f"no net '{net}': there are {', '.join(NETS)}, and --net for your own")
     if args.net and "/" not in args.net:
         p.error("--net is SHAPE/LAYERS")
+    if args.seeds < 4:
+        p.error("--seeds: fewer than 4 could not show a difference")
     args.threads = sorted({int(t) for t in args.threads.split(",")})
     return args
 

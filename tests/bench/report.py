@@ -89,12 +89,13 @@ def memory_table(results):
 def precision_table(results):
     rows = [[r["net"], r["data"], r["k"], r["steps"], len(r["curves"]["fp32"]),
              f"{100 * r['bf16_in_fp32']:.0f} %", f"{100 * r['fp32_in_bf16']:.0f} %",
-             f"{r['largest_difference_in_standard_errors']:.1f}", "yes" if r["agree"] else "no"]
+             f"{100 * r['chance']:.0f} %", "yes" if r["agree"] else "no"]
             for r in results]
     return ("\n## bf16 against fp32: energy gap over training\n\nPoints at which the mean over the "
-            "seeds of one lies in the range of the other's.\n\n" +
+            "seeds of one lies in the range of the other's; and "
+            "how many of all ways to part the curves in two part them as far.\n\n" +
             table(["net", "data", "K", "steps", "seeds", "bf16 in fp32", "fp32 in bf16",
-                   "largest difference, standard errors", "agree"], rows))
+                   "parted as far by chance", "agree"], rows))
 
 
 def markdown(head, parts):
