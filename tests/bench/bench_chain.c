@@ -6,10 +6,10 @@
  * many seconds that took: "chain" is a Langevin chain of STEPS for the whole
  * batch, "params" the parameter gradient of both sides, "pack" new parameters
  * for the engine, "first" the input gradient of the net's first layer alone,
- * "figures" the stability figures of a training step with such a chain.
- * "fma" and "dot" time 2^32 operations of the processor's own limit, fp32 and
- * bf16, on one core. */
-#include <immintrin.h>
+ * "norms" the gradient norms of one Langevin step, "figures" the stability
+ * figures of a training step beside those.
+ * "fma", "dot" and "amx" time 2^32 operations of the processor's own limit on
+ * one core: fp32, bf16 products of vectors, and of tiles. */
 #include <inttypes.h>
 #include <malloc.h>
 #include <omp.h>
@@ -23,6 +23,7 @@
 #include "engine/engine.h"
 #include "engine/langevin.h"
 #include "engine/wide/tape.h"
+#include "limits.h"
 #include "spec/spec.h"
 #include "train/trainer.h"
 
@@ -179,18 +180,23 @@ static void do_pack(struct bench *b)
     b->ops->set_params(b->engine, b->params, &err);
 }
 
-/* Moments of the samples, energies of both sides, and the norm of the gradient
- * of each Langevin step, for which r_t is known: here in a pass of its own,
- * where the engine has its squares while it updates x. */
+/* What r_t is made of, in a pass of its own: the engine has the squares while
+ * it updates x, so this is more than they cost. */
+static void do_norms(struct bench *b)
+{
+    volatile double sum = 0;
+
+    for (size_t i = 0; i < b->batch; i++)
+        sum += langevin_norm(b->x + i * b->d, b->d);
+}
+
+/* Moments of the samples, energies of both sides, and what follows from them. */
 static void do_figures(struct bench *b)
 {
     double sums[SUM_COUNT] = {0}, maxima[MAX_COUNT] = {0}, value[METRIC_COUNT];
     const struct loss_scale scale = {b->batch, b->d, (size_t)b->spec.sampler.steps, 0.1, 1e4};
     char why[TRAINER_REASON];
 
-    for (int64_t k = 0; k < b->spec.sampler.steps; k++)
-        for (size_t i = 0; i < b->batch; i++)
-            sums[SUM_LANGEVIN_GRAD] += langevin_norm(b->x + i * b->d, b->d);
     for (int sign = -1; sign <= 1; sign += 2)
         loss_add_energies(sums, maxima, sign, b->energy, b->batch);
     loss_add_samples(sums, b->x, b->batch, b->d, 0, 1);
@@ -198,61 +204,22 @@ static void do_figures(struct bench *b)
     loss_is_bad(&scale, sums, 1, 1, why, sizeof why);
 }
 
-/* ---- the processor's limit ---- */
-
-enum { LIMIT_ACCUMULATORS = 16 };
-static const long limit_operations = 1L << 32;
-
-#define FMA_LOOP(name, attribute, type, bytes)                                                     \
-    attribute static void name(void)                                                               \
-    {                                                                                              \
-        typedef float type __attribute__((vector_size(bytes)));                                    \
-        type acc[LIMIT_ACCUMULATORS], b = (type){0} + 1.0001f, c = (type){0} + 0.5f;               \
-        for (int i = 0; i < LIMIT_ACCUMULATORS; i++)                                               \
-            acc[i] = (type){0} + (float)i;                                                         \
-        long rounds = limit_operations / (LIMIT_ACCUMULATORS * (bytes / 4) * 2);                   \
-        for (long r = 0; r < rounds; r++) {                                                        \
-            for (int i = 0; i < LIMIT_ACCUMULATORS; i++)                                           \
-                acc[i] = acc[i] * b + c;                                                           \
-        }                                                                                          \
-        volatile float sink = 0;                                                                   \
-        for (int i = 0; i < LIMIT_ACCUMULATORS; i++)                                               \
-            sink += acc[i][0];                                                                     \
-    }
-FMA_LOOP(fma_512, __attribute__((target("avx512f"), optimize("O3"))), v512, 64)
-FMA_LOOP(fma_256, __attribute__((target("avx2,fma"), optimize("O3"))), v256, 32)
-
-__attribute__((target("avx512f,avx512bf16"))) static void dot_512(void)
-{
-    __m512 acc[LIMIT_ACCUMULATORS];
-    __m512bh b = (__m512bh)_mm512_set1_epi32(0x3f803f80), c = b;
-
-    for (int i = 0; i < LIMIT_ACCUMULATORS; i++)
-        acc[i] = _mm512_set1_ps((float)i);
-    for (long r = 0; r < limit_operations / (LIMIT_ACCUMULATORS * 16 * 4); r++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < LIMIT_ACCUMULATORS; i++)
-            acc[i] = _mm512_dpbf16_ps(acc[i], b, c);
-    }
-    volatile float sink = 0;
-    for (int i = 0; i < LIMIT_ACCUMULATORS; i++)
-        sink += _mm512_reduce_add_ps(acc[i]);
-}
-
 static void do_fma(struct bench *b)
 {
     (void)b;
-    if (__builtin_cpu_supports("avx512f"))
-        fma_512();
-    else
-        fma_256();
+    limits_fma();
 }
 
 static void do_dot(struct bench *b)
 {
     (void)b;
-    if (__builtin_cpu_supports("avx512bf16"))
-        dot_512();
+    limits_dot();
+}
+
+static void do_amx(struct bench *b)
+{
+    (void)b;
+    limits_amx();
 }
 
 /* ---- the first layer's input gradient ---- */
@@ -290,9 +257,9 @@ static void do_first(struct bench *b)
 static const struct {
     const char *order;
     void (*run)(struct bench *b);
-} orders[] = {{"chain", do_chain}, {"params", do_params},   {"pack", do_pack},
-              {"first", do_first}, {"figures", do_figures}, {"fma", do_fma},
-              {"dot", do_dot}};
+} orders[] = {{"chain", do_chain}, {"params", do_params}, {"pack", do_pack},
+              {"first", do_first}, {"norms", do_norms},   {"figures", do_figures},
+              {"fma", do_fma},     {"dot", do_dot},       {"amx", do_amx}};
 
 int main(int argc, char **argv)
 {
@@ -309,8 +276,9 @@ int main(int argc, char **argv)
     b.threads = strtoul(argv[4], NULL, 10);
     b.spec.sampler.precision = strcmp(argv[5], "bf16") == 0 ? PRECISION_BF16 : PRECISION_FP32;
     open_engine(&b, argc > 6 ? argv[6] : "auto");
-    printf("ready params=%zu flop=%.0f isa=%s tile=%zu engine_bytes=%zu\n", b.net.params,
-           2.0 * b.net.forward_flop, wide_isa_best()->name, b.tile, b.engine_bytes);
+    printf("ready params=%zu flop=%.0f isa=%s tile=%zu engine_bytes=%zu dot=%d amx=%d\n",
+           b.net.params, 2.0 * b.net.forward_flop, wide_isa_best()->name, b.tile, b.engine_bytes,
+           limits_has_dot(), limits_has_amx());
     fflush(stdout);
     while (fgets(line, sizeof line, stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';

@@ -5,7 +5,7 @@ import os
 from candidate import Candidate, add_ratios, median, spread, start_peers, take_turns
 from nets import write_spec
 
-WORKS = ("first", "params", "pack", "figures", "fma", "dot")
+WORKS = ("first", "params", "pack", "norms", "figures", "fma", "dot", "amx")
 LIMIT_OPERATIONS = 2 ** 32  # of bench_chain's fma and dot
 
 
@@ -40,25 +40,28 @@ def rows_of(found, order, steps, flop):
     return rows
 
 
-def add_limits(result, ours, rows):
+def add_limits(args, result, ours, rows):
     """One core: the processor's limit, and the works beside the chain."""
     t = {work: median(ours.times[work]) for work in WORKS}
-    chain = median(ours.times["chain"])
+    chain = median(ours.times["chain"]) / args.steps
     result["limit_fp32"] = LIMIT_OPERATIONS / t["fma"] / 1e9
     share = {"fp32": rows["ebmd fp32"]["gflops_nominal"] / result["limit_fp32"]}
-    if ours.ready["isa"] == "avx512-bf16":
-        result["limit_bf16"] = LIMIT_OPERATIONS / t["dot"] / 1e9
-        share["bf16"] = rows["ebmd bf16"]["gflops_nominal"] / result["limit_bf16"]
+    for limit, work in (("bf16", "dot"), ("bf16_tiles", "amx")):
+        if ours.ready[work] == "1":
+            result["limit_" + limit] = LIMIT_OPERATIONS / t[work] / 1e9
+            share[limit] = rows["ebmd bf16"]["gflops_nominal"] / result["limit_" + limit]
     result["of_limit"] = share
-    for work in ("first", "params", "pack", "figures"):
+    for work in ("first", "params", "pack", "norms", "figures"):
         result[work + "_ms"] = 1000 * t[work]
-    result["figures_share"] = t["figures"] / (chain + t["params"])
+    k = args.step_k
+    result["k"] = k
+    result["figures_share"] = (k * t["norms"] + t["figures"]) / (k * chain + t["params"])
     print("  of the processor's limit, nominal: " +
           ", ".join(f"{p} {v:.2f} of {result['limit_' + p]:.0f} GFLOP/s" for p, v in share.items()))
     print(f"  first layer's input gradient {result['first_ms']:.3f} ms, parameter gradients "
           f"{result['params_ms']:.1f} ms, packing {result['pack_ms']:.2f} ms, stability figures "
-          f"{result['figures_ms']:.3f} ms ({100 * result['figures_share']:.2f} % of chain and "
-          "gradient)")
+          f"{result['figures_ms']:.3f} ms and at most {result['norms_ms']:.3f} ms a Langevin step "
+          f"({100 * result['figures_share']:.2f} % of chain and gradient with K = {k})")
 
 
 def measure(args, net, threads):
@@ -77,7 +80,7 @@ def measure(args, net, threads):
               "rows": rows}
     add_ratios(result)
     if threads == 1:
-        add_limits(result, ours, rows)
+        add_limits(args, result, ours, rows)
     for c in found:
         c.close()
     return result

@@ -9,7 +9,7 @@ from worker_run import run_worker
 
 MB = 1e6
 TINY = Net("tiny", "1x4x4", "dense:1")
-STEPS = 20
+STEPS, MOST_STEPS, SIGHTS = 20, 2000, 6  # a run in which memory is seen so often
 SLACK_MB = 2  # what the heap and the stacks round up
 SHORT_K, LONG_K = 4, 16
 
@@ -44,7 +44,11 @@ def held_mb(args, net, ranks, k, dataset):
     """While it trains, the largest rank, in the first half of what was seen;
     and the peak, with the checkpoint at the end that rank 0 gathers."""
     spec = write_spec(os.path.join(args.out, "memory.yaml"), net, dataset, args.batch, k, ranks)
-    done = run_worker(args, spec, ranks, STEPS, os.path.join(args.out, "run"))
+    steps, done = STEPS, None
+    while done is None or (min(len(done.resident_kb.get(r, [])) for r in range(ranks)) < SIGHTS
+                           and steps <= MOST_STEPS):
+        done = run_worker(args, spec, ranks, steps, os.path.join(args.out, "run"))
+        steps *= 5
     peak = max(done.peak_kb.values())
     training = max((median(v[:(len(v) + 1) // 2]) for v in done.resident_kb.values()), default=peak)
     return training * 1024 / MB, peak * 1024 / MB

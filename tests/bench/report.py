@@ -54,16 +54,23 @@ def cell(row):
 
 
 def engine_table(results):
+    results = [r for r in results if "of_limit" in r]
+    if not results:
+        return ""
     rows = [[r["net"], r["params"], f"{r['limit_fp32']:.0f}", f"{r.get('limit_bf16', 0):.0f}",
+             f"{r.get('limit_bf16_tiles', 0):.0f}",
              f"{r['of_limit']['fp32']:.2f}", f"{r['of_limit'].get('bf16', 0):.2f}",
              f"{r['first_ms']:.3f}", f"{r['params_ms']:.1f}", f"{r['pack_ms']:.2f}",
-             f"{r['figures_ms']:.3f} ({100 * r['figures_share']:.2f} %)"]
-            for r in results if "of_limit" in r]
+             f"{r['figures_ms']:.3f} + K x {r['norms_ms']:.3f}",
+             f"{100 * r['figures_share']:.2f} %"]
+            for r in results]
     return ("\n## The engine on one core\n\nLimits in GFLOP/s, measured; shares by nominal "
-            "operations, of the whole chain; times in ms for the batch.\n\n" +
-            table(["net", "parameters", "limit fp32", "limit bf16", "share fp32", "share bf16",
+            "operations, of the whole chain; times in ms for the batch. The stability "
+            "figures' norms are timed in a pass of their own, which is more than they cost; their "
+            f"share is of chain and gradient with K = {results[0]['k']}.\n\n" +
+            table(["net", "parameters", "limit fp32", "limit bf16", "limit bf16 tiles", "share fp32", "share bf16",
                    "first layer's input gradient", "parameter gradients", "packing",
-                   "stability figures"], rows))
+                   "stability figures", "their share"], rows))
 
 
 def scaling_table(results):
