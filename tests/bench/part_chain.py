@@ -60,7 +60,7 @@ def add_limits(args, result, ours, rows):
           ", ".join(f"{p} {v:.2f} of {result['limit_' + p]:.0f} GFLOP/s" for p, v in share.items()))
     print(f"  first layer's input gradient {result['first_ms']:.3f} ms, parameter gradients "
           f"{result['params_ms']:.1f} ms, packing {result['pack_ms']:.2f} ms, stability figures "
-          f"{result['figures_ms']:.3f} ms and at most {result['norms_ms']:.3f} ms a Langevin step "
+          f"{result['figures_ms']:.3f} ms and {result['norms_ms']:.3f} ms a Langevin step "
           f"({100 * result['figures_share']:.2f} % of chain and gradient with K = {k})")
 
 

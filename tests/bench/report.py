@@ -66,7 +66,7 @@ def engine_table(results):
             for r in results]
     return ("\n## The engine on one core\n\nLimits in GFLOP/s, measured; shares by nominal "
             "operations, of the whole chain; times in ms for the batch. The stability "
-            "figures' norms are timed in a pass of their own, which is more than they cost; their "
+            "figures' sums of squares, a part of each update, are timed in a pass of their own; the "
             f"share is of chain and gradient with K = {results[0]['k']}.\n\n" +
             table(["net", "parameters", "limit fp32", "limit bf16", "limit bf16 tiles", "share fp32", "share bf16",
                    "first layer's input gradient", "parameter gradients", "packing",

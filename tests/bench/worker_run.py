@@ -46,19 +46,19 @@ def memory_kb(pid):
         return None
 
 
-def is_training(folder):
-    """A step is done: there is more than the heading."""
+def is_training(folder, steps):
+    """A step is done, and the last is not: lines beside the heading."""
     try:
         with open(os.path.join(folder, "metrics.csv")) as f:
-            return f.read(4096).count("\n") > 1
+            return 0 < f.read().count("\n") - 1 < steps
     except OSError:
         return False
 
 
-def watch(process, folder, peak, resident):
+def watch(process, folder, steps, peak, resident):
     """Until it ends: the peak of each rank, and what it held while it trained."""
     while process.poll() is None:
-        training = is_training(folder)
+        training = is_training(folder, steps)
         for rank, pid in enumerate(children(process.pid)):
             now = memory_kb(pid)
             if now is not None:
@@ -88,7 +88,7 @@ def run_worker(args, spec, ranks, steps, folder, threads=1, sets=()):
     with open(log, "w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                                    env={**os.environ, "OMP_NUM_THREADS": str(threads)})
-        watch(process, folder, peak, resident)
+        watch(process, folder, steps, peak, resident)
     with open(log, errors="replace") as f:
         text = f.read()
     if process.returncode != 0:
