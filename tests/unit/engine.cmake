@@ -7,3 +7,5 @@ ebm_unit_test(test_rng_normal ebm-proto m)
 ebm_unit_test(test_engine ebm-ref-net)
 ebm_unit_test(test_langevin ebm-engine)
 ebm_unit_test(test_engine_chain ebm-ref-net)
+# Every net on every instruction set: minutes under the sanitizers.
+set_tests_properties(test_engine test_engine_chain PROPERTIES TIMEOUT 480)

@@ -39,9 +39,6 @@ static bool chain_net(size_t i, struct ref_case *c)
                                         "1 channels, kernel 3, stride 1",
                                         "3 channels, kernel 5, stride 2",
                                         "16 channels, kernel 2, stride 3",
-                                        "an odd image",
-                                        "an odd image in colour",
-                                        "an odd image of 16 channels",
                                         "mlp",
                                         "conv-small"};
     struct net_layer_spec spec[NET_LAYERS_MAX];
