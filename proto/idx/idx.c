@@ -43,7 +43,8 @@ static const char *type_name(unsigned type)
 static enum ebm_status file_open(struct idx_file *f, const char *path, struct ebm_error *err)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* Not to wait for the writer of a pipe that somebody put there. */
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
     *f = (struct idx_file){.path = path};
     if (fd < 0)

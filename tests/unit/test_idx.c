@@ -75,6 +75,19 @@ static void what_is_no_file_is_refused(void **state)
     assert_null(x.data);
 }
 
+/* Without a writer an open for reading would wait for good. */
+static void a_pipe_is_refused_at_once(void **state)
+{
+    char path[256];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/a", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(idx_read_header(path, &x, &error), EBM_EINVAL);
+    assert_non_null(strstr(error.text, "/a is not a file"));
+    drop("a");
+}
+
 static void bad_headers_are_refused(void **state)
 {
     static const struct {
@@ -202,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_file_is_refused),
+        cmocka_unit_test(a_pipe_is_refused_at_once),
         cmocka_unit_test(bad_headers_are_refused),
         cmocka_unit_test(wrong_sizes_are_told),
         cmocka_unit_test(damaged_gzip_is_told),
