@@ -69,6 +69,15 @@ static void file_close(struct idx_file *f)
     f->gz = NULL;
 }
 
+/* zlib knows the file by its descriptor alone: "<fd:5>: incorrect data check". */
+static const char *error_text(gzFile gz, int *code)
+{
+    const char *text = gzerror(gz, code);
+    const char *end = strncmp(text, "<fd:", 4) == 0 ? strstr(text, ">: ") : NULL;
+
+    return end != NULL ? end + 3 : text;
+}
+
 /* Reads up to n bytes; *got < n at the end of the file, also where a gzip
  * stream is cut off. */
 static enum ebm_status file_read(struct idx_file *f, void *to, size_t n, size_t *got,
@@ -88,7 +97,7 @@ static enum ebm_status file_read(struct idx_file *f, void *to, size_t n, size_t 
     }
     if (*got == n)
         return EBM_OK;
-    const char *why = gzerror(f->gz, &code);
+    const char *why = error_text(f->gz, &code);
     if (code == Z_ERRNO)
         return ebm_fail_errno(err, errno, "cannot read %s", f->path);
     if (code == Z_BUF_ERROR)

@@ -143,7 +143,7 @@ static void damaged_gzip_is_told(void **state)
     memcpy(bytes, zipped, sizeof zipped);
     bytes[sizeof bytes - 6] ^= 1;
     assert_int_equal(idx_read(put("a", bytes, sizeof bytes), &x, &error), EBM_ECORRUPT);
-    assert_non_null(strstr(error.text, "damaged"));
+    assert_non_null(strstr(error.text, "/a is damaged: incorrect data check"));
 }
 
 static void check_good(const char *path)
