@@ -133,6 +133,26 @@ static enum ebm_status check_magic(const struct idx_file *f, const uint8_t *m, s
     return EBM_OK;
 }
 
+/* Before its sizes are believed: those of images, read as labels, promise
+ * anything. */
+static enum ebm_status check_kind(const struct idx_file *f, enum idx_kind kind, unsigned dims,
+                                  struct ebm_error *err)
+{
+    const char *plural = dims == 1 ? "" : "s";
+
+    if (kind == IDX_IMAGES && dims < 3)
+        return ebm_fail(err, EBM_EINVAL,
+                        "%s holds no images: its magic says %u dimension%s, images have 3 (N, H, "
+                        "W) or 4 (N, C, H, W)",
+                        f->path, dims, plural);
+    if (kind == IDX_LABELS && dims != 1)
+        return ebm_fail(err, EBM_EINVAL,
+                        "%s holds no labels: its magic says %u dimension%s (0x%08x), labels have 1 "
+                        "(0x00000801)",
+                        f->path, dims, plural, (unsigned)TYPE_UNSIGNED_BYTE << 8 | dims);
+    return EBM_OK;
+}
+
 static enum ebm_status set_sizes(const struct idx_file *f, const uint8_t *sizes, struct idx *out,
                                  struct ebm_error *err)
 {
@@ -149,7 +169,8 @@ static enum ebm_status set_sizes(const struct idx_file *f, const uint8_t *sizes,
     return EBM_OK;
 }
 
-static enum ebm_status read_header(struct idx_file *f, struct idx *out, struct ebm_error *err)
+static enum ebm_status read_header(struct idx_file *f, enum idx_kind kind, struct idx *out,
+                                   struct ebm_error *err)
 {
     uint8_t head[4], sizes[4 * IDX_DIMS_MAX];
     size_t got = 0;
@@ -157,6 +178,8 @@ static enum ebm_status read_header(struct idx_file *f, struct idx *out, struct e
 
     if (st == EBM_OK)
         st = check_magic(f, head, got, err);
+    if (st == EBM_OK)
+        st = check_kind(f, kind, head[3], err);
     if (st != EBM_OK)
         return st;
     out->dims = head[3];
@@ -212,26 +235,28 @@ static enum ebm_status read_data(struct idx_file *f, struct idx *out, struct ebm
     return st == EBM_OK && rest > 0 ? size_mismatch(f, out, out->count + rest, err) : st;
 }
 
-enum ebm_status idx_read_header(const char *path, struct idx *out, struct ebm_error *err)
+enum ebm_status idx_read_header(const char *path, enum idx_kind kind, struct idx *out,
+                                struct ebm_error *err)
 {
     struct idx_file f;
 
     *out = (struct idx){0};
     enum ebm_status st = file_open(&f, path, err);
     if (st == EBM_OK)
-        st = read_header(&f, out, err);
+        st = read_header(&f, kind, out, err);
     file_close(&f);
     return st;
 }
 
-enum ebm_status idx_read(const char *path, struct idx *out, struct ebm_error *err)
+enum ebm_status idx_read(const char *path, enum idx_kind kind, struct idx *out,
+                         struct ebm_error *err)
 {
     struct idx_file f;
 
     *out = (struct idx){0};
     enum ebm_status st = file_open(&f, path, err);
     if (st == EBM_OK)
-        st = read_header(&f, out, err);
+        st = read_header(&f, kind, out, err);
     if (st == EBM_OK)
         st = read_data(&f, out, err);
     if (st != EBM_OK)

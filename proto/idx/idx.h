@@ -18,13 +18,19 @@ struct idx {
     uint8_t *data; /* owned; NULL after idx_open_header */
 };
 
+/* What a file is to hold: images have 3 dimensions (N,H,W) or 4 (N,C,H,W),
+ * labels 1. */
+enum idx_kind { IDX_IMAGES, IDX_LABELS };
+
 /* Only the header. Errors name the file: missing, wrong magic, not unsigned
- * bytes, zero or overflowing sizes. */
-enum ebm_status idx_read_header(const char *path, struct idx *out, struct ebm_error *err);
+ * bytes, of another kind (EBM_EINVAL), zero or overflowing sizes. */
+enum ebm_status idx_read_header(const char *path, enum idx_kind kind, struct idx *out,
+                                struct ebm_error *err);
 
 /* All of it; a file shorter or longer than its header says is EBM_ECORRUPT
  * with both sizes. */
-enum ebm_status idx_read(const char *path, struct idx *out, struct ebm_error *err);
+enum ebm_status idx_read(const char *path, enum idx_kind kind, struct idx *out,
+                         struct ebm_error *err);
 void idx_fini(struct idx *x);
 
 /* Finds DIR/<stem> or DIR/<stem>.gz; for images the stems are

@@ -128,14 +128,9 @@ static enum ebm_status folder_shape(const char *folder, struct net_shape *shape,
     enum ebm_status st = idx_find(folder, "images", path, sizeof path, err);
 
     if (st == EBM_OK)
-        st = idx_read_header(path, &x, err);
+        st = idx_read_header(path, IDX_IMAGES, &x, err);
     if (st != EBM_OK)
         return st;
-    if (x.dims < 3)
-        return ebm_fail(err, EBM_EINVAL,
-                        "%s holds no images: it has %zu dimensions, images have 3 (N, H, W) or 4 "
-                        "(N, C, H, W)",
-                        path, x.dims);
     bool planes = x.dims == 4;
     *shape = (struct net_shape){planes ? x.dim[1] : 1, x.dim[x.dims - 2], x.dim[x.dims - 1]};
     if (samples != NULL)

@@ -68,10 +68,10 @@ static int remove_folder(void **state)
 static void what_is_no_file_is_refused(void **state)
 {
     (void)state;
-    assert_int_equal(idx_read("/nonexistent/file", &x, &error), EBM_ENOTFOUND);
+    assert_int_equal(idx_read("/nonexistent/file", IDX_IMAGES, &x, &error), EBM_ENOTFOUND);
     assert_non_null(strstr(error.text, "/nonexistent/file"));
-    assert_int_equal(idx_read(folder, &x, &error), EBM_EINVAL);
-    assert_int_equal(idx_read_header("/dev/null", &x, &error), EBM_EINVAL);
+    assert_int_equal(idx_read(folder, IDX_IMAGES, &x, &error), EBM_EINVAL);
+    assert_int_equal(idx_read_header("/dev/null", IDX_IMAGES, &x, &error), EBM_EINVAL);
     assert_null(x.data);
 }
 
@@ -83,7 +83,7 @@ static void a_pipe_is_refused_at_once(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s/a", folder);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(idx_read_header(path, &x, &error), EBM_EINVAL);
+    assert_int_equal(idx_read_header(path, IDX_IMAGES, &x, &error), EBM_EINVAL);
     assert_non_null(strstr(error.text, "/a is not a file"));
     drop("a");
 }
@@ -102,8 +102,8 @@ static void bad_headers_are_refused(void **state)
         {{0, 0, 0x33, 1, 0, 0, 0, 1}, 8, "an unknown type"},
         {{0, 0, 8, 0}, 4, "0 dimensions"},
         {{0, 0, 8, 5}, 4, "5 dimensions"},
-        {{0, 0, 8, 2, 0, 0, 0, 1}, 8, "ends within its header"},
-        {{0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 0}, 12, "size 2 of its header is zero"},
+        {{0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1}, 12, "ends within its header"},
+        {{0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}, 16, "size 2 of its header is zero"},
         {{0, 0, 8, 4, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0, 0, 0},
          20,
          "overflow"},
@@ -112,11 +112,28 @@ static void bad_headers_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(row); i++) {
         const char *path = put("a", row[i].bytes, row[i].size);
-        assert_int_equal(idx_read_header(path, &x, &error), EBM_ECORRUPT);
-        assert_int_equal(idx_read(path, &x, &error), EBM_ECORRUPT);
+        assert_int_equal(idx_read_header(path, IDX_IMAGES, &x, &error), EBM_ECORRUPT);
+        assert_int_equal(idx_read(path, IDX_IMAGES, &x, &error), EBM_ECORRUPT);
         assert_non_null(strstr(error.text, row[i].fragment));
         assert_non_null(strstr(error.text, path));
     }
+}
+
+/* Bytes of an image taken for sizes would promise petabytes. */
+static void another_kind_is_told_by_its_magic(void **state)
+{
+    static const uint8_t labels[] = {0, 0, 8, 1, 0, 0, 0, 2, 7, 9};
+    const char *path = put("a", labels, sizeof labels);
+
+    (void)state;
+    assert_int_equal(idx_read(path, IDX_LABELS, &x, &error), EBM_OK);
+    idx_fini(&x);
+    assert_int_equal(idx_read(path, IDX_IMAGES, &x, &error), EBM_EINVAL);
+    assert_non_null(strstr(error.text, "/a holds no images: its magic says 1 dimension,"));
+    path = put("a", good, sizeof good);
+    assert_int_equal(idx_read_header(path, IDX_LABELS, &x, &error), EBM_EINVAL);
+    assert_non_null(
+        strstr(error.text, "/a holds no labels: its magic says 3 dimensions (0x00000803)"));
 }
 
 static void wrong_sizes_are_told(void **state)
@@ -125,11 +142,13 @@ static void wrong_sizes_are_told(void **state)
 
     (void)state;
     memcpy(longer, good, sizeof good);
-    assert_int_equal(idx_read(put("a", good, sizeof good - 1), &x, &error), EBM_ECORRUPT);
+    assert_int_equal(idx_read(put("a", good, sizeof good - 1), IDX_IMAGES, &x, &error),
+                     EBM_ECORRUPT);
     assert_non_null(strstr(error.text, "promises 12 bytes of data, it has 11"));
-    assert_int_equal(idx_read(put("a", longer, sizeof longer), &x, &error), EBM_ECORRUPT);
+    assert_int_equal(idx_read(put("a", longer, sizeof longer), IDX_IMAGES, &x, &error),
+                     EBM_ECORRUPT);
     assert_non_null(strstr(error.text, "promises 12 bytes of data, it has 5012"));
-    assert_int_equal(idx_read(put("a", huge, sizeof huge), &x, &error), EBM_ECORRUPT);
+    assert_int_equal(idx_read(put("a", huge, sizeof huge), IDX_LABELS, &x, &error), EBM_ECORRUPT);
     assert_non_null(strstr(error.text, "promises 4294967295 bytes"));
     assert_null(x.data);
 }
@@ -139,19 +158,20 @@ static void damaged_gzip_is_told(void **state)
     uint8_t bytes[sizeof zipped];
 
     (void)state;
-    assert_int_equal(idx_read(put("a", zipped, sizeof zipped - 12), &x, &error), EBM_ECORRUPT);
+    assert_int_equal(idx_read(put("a", zipped, sizeof zipped - 12), IDX_IMAGES, &x, &error),
+                     EBM_ECORRUPT);
     memcpy(bytes, zipped, sizeof zipped);
     bytes[sizeof bytes - 6] ^= 1;
-    assert_int_equal(idx_read(put("a", bytes, sizeof bytes), &x, &error), EBM_ECORRUPT);
+    assert_int_equal(idx_read(put("a", bytes, sizeof bytes), IDX_IMAGES, &x, &error), EBM_ECORRUPT);
     assert_non_null(strstr(error.text, "/a is damaged: incorrect data check"));
 }
 
 static void check_good(const char *path)
 {
-    assert_int_equal(idx_read_header(path, &x, &error), EBM_OK);
+    assert_int_equal(idx_read_header(path, IDX_IMAGES, &x, &error), EBM_OK);
     assert_null(x.data);
     assert_int_equal(x.dims, 3);
-    assert_int_equal(idx_read(path, &x, &error), EBM_OK);
+    assert_int_equal(idx_read(path, IDX_IMAGES, &x, &error), EBM_OK);
     assert_true(x.dim[0] == 2 && x.dim[1] == 2 && x.dim[2] == 3 && x.count == 12);
     assert_memory_equal(x.data, good + 16, 12);
     idx_fini(&x);
@@ -217,6 +237,7 @@ int main(void)
         cmocka_unit_test(what_is_no_file_is_refused),
         cmocka_unit_test(a_pipe_is_refused_at_once),
         cmocka_unit_test(bad_headers_are_refused),
+        cmocka_unit_test(another_kind_is_told_by_its_magic),
         cmocka_unit_test(wrong_sizes_are_told),
         cmocka_unit_test(damaged_gzip_is_told),
         cmocka_unit_test(good_files_are_read),

@@ -33,7 +33,7 @@ static enum ebm_status check_labels(const char *folder, const char *images, uint
 
     if (idx_find(folder, "labels", path, sizeof path, &none) == EBM_ENOTFOUND)
         return EBM_OK;
-    enum ebm_status st = idx_read(path, &x, err);
+    enum ebm_status st = idx_read(path, IDX_LABELS, &x, err);
     if (st != EBM_OK)
         return st;
     uint32_t labels = x.dim[0];
@@ -52,12 +52,9 @@ static enum ebm_status load_images(struct dataset *d, const char *folder, struct
     enum ebm_status st = idx_find(folder, "images", path, sizeof path, err);
 
     if (st == EBM_OK)
-        st = idx_read(path, x, err);
+        st = idx_read(path, IDX_IMAGES, x, err);
     if (st != EBM_OK)
         return st;
-    if (x->dims < 3)
-        return ebm_fail(err, EBM_EINVAL, "%s holds no images: it has %zu dimensions, not 3 or 4",
-                        path, x->dims);
     d->shape =
         (struct net_shape){x->dims == 4 ? x->dim[1] : 1, x->dim[x->dims - 2], x->dim[x->dims - 1]};
     st = check_labels(folder, path, x->dim[0], err);
