@@ -3,6 +3,20 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "home/lock.h"
+#include "reach.h"
+
+/* When nobody serves this home any more: a request that ebmd took with it is
+ * answered by the next one, under its key. */
+static void revive(void *arg)
+{
+    struct call *c = arg;
+    struct ebm_error none;
+
+    if (lock_holder(&c->home) == 0 && !reach_listens(&c->home))
+        reach_daemon(&c->home, &none);
+}
+
 enum ebm_status call_connect(struct call *c, struct ebm_error *err)
 {
     if (c->session != NULL)
@@ -12,7 +26,8 @@ enum ebm_status call_connect(struct call *c, struct ebm_error *err)
         rc = reach_daemon(&c->home, err);
     if (rc != EBM_OK)
         return rc;
-    const struct session_config config = {.control = c->home.control, .events = c->home.events};
+    const struct session_config config = {
+        .control = c->home.control, .events = c->home.events, .revive = revive, .revive_arg = c};
     return session_open(&config, &c->session, err);
 }
 

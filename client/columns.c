@@ -1,6 +1,7 @@
 #include "columns.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -60,6 +61,23 @@ static const char *show_attempt(const void *row, const struct column *c, char sc
     return scratch;
 }
 
+/* Of the newest metric row; nothing before the first. */
+static struct value get_langevin_grad(const void *row, const struct column *c)
+{
+    const Ebm__Job *j = row;
+
+    (void)c;
+    return isnan(j->langevin_grad) ? value_null() : value_real(j->langevin_grad);
+}
+
+static struct value get_energy_gap(const void *row, const struct column *c)
+{
+    const Ebm__Job *j = row;
+
+    (void)c;
+    return isnan(j->energy_gap) ? value_null() : value_real(j->energy_gap);
+}
+
 static struct value get_rate(const void *row, const struct column *c)
 {
     const Ebm__Job *j = row;
@@ -77,7 +95,9 @@ static const char *show_rate(const void *row, const struct column *c, char scrat
     if (!(j->rate > 0))
         return "";
     double seconds = j->total_steps > j->step ? (double)(j->total_steps - j->step) / j->rate : 0;
-    snprintf(scratch, HUMAN_MAX, "%.3g steps/s, %.12s left", j->rate, human_seconds(seconds, left));
+    snprintf(scratch, HUMAN_MAX,
+             j->rate < 1000 ? "%.3g steps/s, %.12s left" : "%.0f steps/s, %.12s left", j->rate,
+             human_seconds(seconds, left));
     return scratch;
 }
 
@@ -161,8 +181,8 @@ static const char *show_restarts(const void *row, const struct column *c, char s
         {.key = "submitted", .title = detail("SUBMITTED"), JOB(MEMBER_TIME, submitted_ms)},        \
         {.key = "started", .title = detail("STARTED"), JOB(MEMBER_TIME, started_ms)},              \
         {.key = "ended", .title = detail("ENDED"), JOB(MEMBER_TIME, ended_ms)},                    \
-        {.key = "langevin_grad", JOB(MEMBER_REAL, langevin_grad)},                                 \
-        {.key = "energy_gap", JOB(MEMBER_REAL, energy_gap)},                                       \
+        {.key = "langevin_grad", .get = get_langevin_grad},                                        \
+        {.key = "energy_gap", .get = get_energy_gap},                                              \
         {.key = "restarts_used",                                                                   \
          .title = detail("RESTARTS"),                                                              \
          JOB(MEMBER_U32, restarts_used),                                                           \

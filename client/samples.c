@@ -1,7 +1,12 @@
 /* samples: a picture into a file. */
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fsio.h"
@@ -14,6 +19,27 @@ static enum ebm_status take_place(const char *at, Ebm__Picture *m, struct ebm_er
     if (args_number(at, 'c', at[0] == 'c' ? &m->checkpoint : &m->step))
         return EBM_OK;
     return ebm_fail(err, EBM_EINVAL, "'%.40s' is neither a checkpoint, as c7, nor a step", at);
+}
+
+/* What is there and is no plain file, as a device or a pipe, is written into
+ * and stays what it is; so does a link. */
+static enum ebm_status write_file(const char *file, const void *bytes, size_t n,
+                                  struct ebm_error *err)
+{
+    char real[PATH_MAX];
+    struct stat st;
+
+    if (stat(file, &st) != 0)
+        return fsio_write_atomic(file, bytes, n, 0644, err);
+    if (S_ISREG(st.st_mode) && realpath(file, real) != NULL)
+        return fsio_write_atomic(real, bytes, n, 0644, err);
+    int fd = open(file, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ebm_fail_errno(err, errno, "%s: cannot open", file);
+    enum ebm_status rc = fsio_write_all(fd, bytes, n, file, err);
+    if (close(fd) != 0 && rc == EBM_OK)
+        rc = ebm_fail_errno(err, errno, "%s: cannot write", file);
+    return rc;
 }
 
 static enum ebm_status save(const struct answer *a, uint64_t job, const char *file,
@@ -31,7 +57,7 @@ static enum ebm_status save(const struct answer *a, uint64_t job, const char *fi
     snprintf(standard, sizeof standard, "job-%" PRIu64 "-step-%" PRIu64 ".png", job,
              a->reply->step);
     file = file != NULL ? file : standard;
-    rc = fsio_write_atomic(file, a->bulk.data, a->bulk.size, 0644, err);
+    rc = write_file(file, a->bulk.data, a->bulk.size, err);
     if (rc == EBM_OK)
         printf("wrote %s: samples of job %" PRIu64 " at step %" PRIu64 " (%s)\n", file, job,
                a->reply->step, human_bytes(a->bulk.size, size));

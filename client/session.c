@@ -14,6 +14,8 @@ struct session {
     struct link_context *context;
     struct link_socket *control, *events;
     int retry_ms, deadline_ms;
+    void (*revive)(void *arg);
+    void *revive_arg;
     uint64_t next_id;
 };
 
@@ -26,6 +28,8 @@ enum ebm_status session_open(const struct session_config *config, struct session
         return ebm_fail(err, EBM_ENOMEM, "out of memory");
     s->retry_ms = config->retry_ms > 0 ? config->retry_ms : RETRY_MS;
     s->deadline_ms = config->deadline_ms > 0 ? config->deadline_ms : DEADLINE_MS;
+    s->revive = config->revive;
+    s->revive_arg = config->revive_arg;
     /* Ids of an earlier ebmctl are never taken for ours. */
     s->next_id = digest_random_u64() >> 1;
     enum ebm_status rc = link_context_create(&s->context, err);
@@ -184,6 +188,8 @@ static enum ebm_status send_until(struct session *s, Ebm__Request *request, stru
         rc = wire_send(s->control, NULL, 0, &request->base, NULL, 0, err);
         if (rc == EBM_OK)
             rc = wait_reply(s, request->id, until, out, err);
+        if (rc == EBM_ETIMEOUT && s->revive != NULL)
+            s->revive(s->revive_arg);
     }
     if (rc == EBM_ETIMEOUT)
         return ebm_fail(err, EBM_EUNREACHABLE, "no answer within %d ms", s->deadline_ms);

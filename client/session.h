@@ -16,6 +16,10 @@ struct session_config {
     const char *events;  /* of its PUB; NULL: not wanted */
     int retry_ms;        /* a request without a reply is sent again after this; 0: 2000 */
     int deadline_ms;     /* and given up after this; 0: 10000 */
+    /* Called before a request is sent again, so that an ebmd that died with it
+     * is there again; NULL: nothing is done. */
+    void (*revive)(void *arg);
+    void *revive_arg;
 };
 
 struct session;

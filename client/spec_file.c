@@ -5,15 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fsio.h"
 
+/* Of a pipe, as of <(command), the working folder. */
 static enum ebm_status find_folder(const char *name, char *out, size_t size, struct ebm_error *err)
 {
     char real[PATH_MAX];
+    struct stat st;
 
-    if (strcmp(name, "-") == 0)
+    if (strcmp(name, "-") == 0 || (stat(name, &st) == 0 && !S_ISREG(st.st_mode)))
         return getcwd(out, size) != NULL ? EBM_OK
                                          : ebm_fail_errno(err, errno, "the working folder");
     if (realpath(name, real) == NULL)

@@ -76,7 +76,7 @@ static void put_progress(struct panel *p, struct frame *f, size_t right, size_t 
         pieces_add(&t, 0, STYLE_NONE, "step %" PRIu64, j->step);
     }
     if (j->rate > 0 && job_state_is_live(j->state))
-        pieces_add(&t, 4, STYLE_NONE, "%.3g steps/s", j->rate);
+        pieces_add(&t, 4, STYLE_NONE, j->rate < 1000 ? "%.3g steps/s" : "%.0f steps/s", j->rate);
     if (!isnan(seconds))
         pieces_add(&t, 3, STYLE_NONE, "%s left", human_seconds(seconds, left));
     pieces_put(&t, f, right, 2);

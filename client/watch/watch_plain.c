@@ -30,7 +30,7 @@ static void put_numbers(const struct watch_job *j, struct buf *out)
     if (has_health)
         buf_printf(out, ", health %s", j->health);
     if (j->rate > 0)
-        buf_printf(out, ", %.3g steps/s", j->rate);
+        buf_printf(out, j->rate < 1000 ? ", %.3g steps/s" : ", %.0f steps/s", j->rate);
     if (!isnan(left))
         buf_printf(out, ", %s left", human_seconds(left, text));
 }

@@ -78,15 +78,16 @@ static enum ebm_status sync_parent(const char *path, struct ebm_error *err)
     return failed != 0 ? ebm_fail_errno(err, failed, "%s: cannot sync", dir) : EBM_OK;
 }
 
-static enum ebm_status write_synced(const char *path, const void *bytes, size_t n, unsigned mode,
-                                    struct ebm_error *err)
+/* name: of the file that it becomes, for errors. */
+static enum ebm_status write_synced(const char *path, const char *name, const void *bytes, size_t n,
+                                    unsigned mode, struct ebm_error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, (mode_t)mode);
     if (fd < 0)
-        return ebm_fail_errno(err, errno, "%s: cannot create", path);
-    enum ebm_status rc = fsio_write_all(fd, bytes, n, path, err);
+        return ebm_fail_errno(err, errno, "%s: cannot create", name);
+    enum ebm_status rc = fsio_write_all(fd, bytes, n, name, err);
     if (rc == EBM_OK && fsync(fd) != 0)
-        rc = ebm_fail_errno(err, errno, "%s: cannot sync", path);
+        rc = ebm_fail_errno(err, errno, "%s: cannot sync", name);
     close(fd);
     return rc;
 }
@@ -98,7 +99,7 @@ enum ebm_status fsio_write_atomic(const char *path, const void *bytes, size_t n,
     int len = snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid());
     if (len < 0 || (size_t)len >= sizeof tmp)
         return ebm_fail(err, EBM_EINVAL, "%.200s...: path too long", path);
-    enum ebm_status rc = write_synced(tmp, bytes, n, mode, err);
+    enum ebm_status rc = write_synced(tmp, path, bytes, n, mode, err);
     if (rc == EBM_OK && rename(tmp, path) != 0)
         rc = ebm_fail_errno(err, errno, "%s: cannot rename into place", path);
     if (rc != EBM_OK) {

@@ -131,7 +131,7 @@ const struct field field_table[FIELD_COUNT] = {
     {"train.epochs", FIELD_WHOLE, PLACE(train.epochs), 1, 1e6, NULL, NULL, FIELD_BLANK, NULL,
      "epoch|num_epochs|n_epochs|max_epochs", "Passes over the data. Either this or train.steps.",
      SYSTEM},
-    {"train.steps", FIELD_WHOLE, PLACE(train.steps), 1, 1e12, NULL, NULL, FIELD_BLANK, NULL,
+    {"train.steps", FIELD_WHOLE, PLACE(train.steps), 1, 4294967295.0, NULL, NULL, FIELD_BLANK, NULL,
      "step|num_steps|n_steps|iterations|iters|max_steps|total_steps|n_iters",
      "Optimizer steps. Either this or train.epochs.", SYSTEM},
 

@@ -238,11 +238,13 @@ static enum ebm_status summarize(const struct spec_problems *problems, struct eb
 enum ebm_status spec_parse(const char *text, size_t size, const char *const *sets, size_t n_sets,
                            struct spec *out, struct spec_problems *problems, struct ebm_error *err)
 {
+    static const char bom[] = "\xef\xbb\xbf";
     struct parse p = {.draft = {.spec = out, .problems = problems}};
+    size_t skip = size >= 3 && memcmp(text, bom, 3) == 0 ? 3 : 0;
 
     memset(out, 0, sizeof *out);
     memset(problems, 0, sizeof *problems);
-    enum ebm_status st = tree_parse(text, size, &p.text, problems, err);
+    enum ebm_status st = tree_parse(text + skip, size - skip, &p.text, problems, err);
     if (st != EBM_OK)
         goto out;
     gather_text(&p);

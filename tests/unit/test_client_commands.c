@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <math.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fsio.h"
@@ -299,7 +300,7 @@ static void test_list(void **state)
     assert_has(&p->out, "job,name,state,step,total_steps,attempt,attempts,priority,health,reason,");
     assert_has(&p->out,
                "\n3,x,failed,7,18446744073709551615,0,0,0,bad,\"said \"\"no\"\", twice\",");
-    assert_has(&p->out, ",nan,inf,");
+    assert_has(&p->out, ",,inf,");
     assert_line(p, 0, "show 3", "1e-300 steps/s, >1000 d left", "");
     fake_ebmd_put(p->ebmd, 4, "running", 9, 3, ""); /* past the end */
     assert_line(p, 0, "list", "100%", "");
@@ -401,6 +402,41 @@ static void test_changes(void **state)
     assert_line(p, 0, "fork 1 --at c7", "job 2 submitted: a fork of job 1\n", "");
     assert_int_equal(run(p, "fork 1 -o json"), 0);
     assert_string_equal(buf_text(&p->out), "{\"job\": 2}\n");
+}
+
+/* A device, a pipe or a link stays what it is. */
+static void test_samples_into_what_is_there(void **state)
+{
+    struct place *p = *state;
+    char pipe[] = "/tmp/ebm-samples-XXXXXX", file[64], link[64], line[128];
+    struct stat st;
+
+    fake_ebmd_put(p->ebmd, 1, "running", 430, 1000, "");
+    close(mkstemp(pipe));
+    assert_int_equal(unlink(pipe), 0);
+    snprintf(file, sizeof file, "%s.file", pipe);
+    snprintf(link, sizeof link, "%s.link", pipe);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    int reader = open(pipe, O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    snprintf(line, sizeof line, "samples 1 -o %s", pipe);
+    assert_int_equal(run(p, line), 0);
+    assert_int_equal(lstat(pipe, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    close(reader);
+    int fd = open(file, O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(symlink(file, link), 0);
+    snprintf(line, sizeof line, "samples 1 -o %s", link);
+    assert_int_equal(run(p, line), 0);
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(file, &st), 0);
+    assert_true(st.st_size > 0);
+    unlink(pipe);
+    unlink(file);
+    unlink(link);
 }
 
 static void test_rollback(void **state)
@@ -520,25 +556,16 @@ static void test_keys_are_unique(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_usage),
-        TEST(test_not_found),
-        TEST(test_refused),
-        TEST(test_unreachable),
-        TEST(test_submit),
-        TEST(test_submit_bad_spec),
-        TEST(test_submit_follow),
-        TEST(test_list),
-        TEST(test_list_pages),
-        TEST(test_list_cut_off),
-        TEST(test_status),
-        TEST(test_metrics),
-        TEST(test_changes),
-        TEST(test_rollback),
-        TEST(test_wait),
-        TEST(test_watch_lines),
-        TEST(test_watch_once),
-        TEST(test_files),
-        cmocka_unit_test(test_keys_are_unique),
+        TEST(test_usage),         TEST(test_not_found),
+        TEST(test_refused),       TEST(test_unreachable),
+        TEST(test_submit),        TEST(test_submit_bad_spec),
+        TEST(test_submit_follow), TEST(test_list),
+        TEST(test_list_pages),    TEST(test_list_cut_off),
+        TEST(test_status),        TEST(test_metrics),
+        TEST(test_changes),       TEST(test_samples_into_what_is_there),
+        TEST(test_rollback),      TEST(test_wait),
+        TEST(test_watch_lines),   TEST(test_watch_once),
+        TEST(test_files),         cmocka_unit_test(test_keys_are_unique),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
