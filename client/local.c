@@ -63,6 +63,8 @@ static enum ebm_status check(struct call *c, struct validation *v, struct ebm_er
     free(sets);
     if (rc == EBM_OK && !spec_resolve_paths(&v->spec, v->file.folder))
         rc = ebm_fail(err, EBM_EINVAL, "%s: the path of its data set is too long", v->file.name);
+    if (rc != EBM_OK && v->problems.total > 0 && spec_resolve_paths(&v->spec, v->file.folder))
+        spec_check_rest(&v->spec, &v->problems);
     return rc == EBM_OK ? spec_settle_net(&v->spec, &v->net, &v->problems, err) : rc;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "reach.h"
 #include "spec_file.h"
 
 static const char nothing_submitted[] = "; nothing submitted";
@@ -57,7 +58,7 @@ static enum ebm_status send_submit(struct call *c, struct submission *s, struct 
     m.hold = args_has(&c->args, "hold");
     m.priority = (int32_t)s->priority;
     m.after = (uint64_t)s->after;
-    m.dry_run = args_has(&c->args, "dry-run");
+    m.dry_run = args_has(&c->args, "dry-run") || s->problems.total > 0;
     m.base_dir = s->file.folder;
     r.body_case = EBM__REQUEST__BODY_SUBMIT;
     r.submit = &m;
@@ -80,6 +81,29 @@ static int tell_submitted(struct call *c, const struct submission *s, const Ebm_
     return follow ? watch_follow(c, reply->job) : CODE_OK;
 }
 
+/* A text that a message can bear, and somebody to take it. */
+static bool can_ask(struct call *c, const struct submission *s)
+{
+    struct home home;
+
+    if (memchr(buf_text(&s->file.text), '\0', s->file.text.size) != NULL)
+        return false;
+    return c->session != NULL || (home_locate(&home, NULL) == EBM_OK && reach_listens(&home));
+}
+
+/* What ebmd finds, else what was found here. */
+static int report_all(struct call *c, struct submission *s)
+{
+    struct answer a = {0};
+    struct ebm_error err;
+
+    if (send_submit(c, s, &a, &err) != EBM_OK && a.reply != NULL && a.reply->n_problem > 0)
+        take_problems(a.reply, &s->problems);
+    spec_file_report(&s->file, &s->problems, nothing_submitted);
+    answer_fini(&a);
+    return CODE_USAGE;
+}
+
 static int submit(struct call *c, struct submission *s)
 {
     struct answer a = {0};
@@ -91,14 +115,18 @@ static int submit(struct call *c, struct submission *s)
     rc = spec_file_read(c->args.word[0], &s->file, &err);
     if (rc != EBM_OK)
         return call_fail(&err);
-    /* Here first: a spec with errors need not start a daemon. Its word is
-     * the one that counts, though. */
+    /* Here first: a spec with errors need not start a daemon, but one that is
+     * there knows more of them. */
     rc = spec_parse(buf_text(&s->file.text), s->file.text.size, s->sets, s->n_sets, &s->spec,
                     &s->problems, &err);
-    if (rc != EBM_OK && s->problems.total > 0) {
+    if (rc != EBM_OK && s->problems.total > 0 && !can_ask(c, s)) {
+        if (spec_resolve_paths(&s->spec, s->file.folder))
+            spec_check_rest(&s->spec, &s->problems);
         spec_file_report(&s->file, &s->problems, nothing_submitted);
         return CODE_USAGE;
     }
+    if (rc != EBM_OK && s->problems.total > 0)
+        return report_all(c, s);
     if (rc == EBM_OK)
         rc = send_submit(c, s, &a, &err);
     int code = rc == EBM_OK ? tell_submitted(c, s, a.reply) : exit_of_status(rc);

@@ -57,22 +57,29 @@ static enum ebm_status read_base(struct daemon *d, const struct store_job *job, 
 
 /* ---- checking ---- */
 
+bool replan_check_slots(const struct daemon *d, const struct spec *s,
+                        struct spec_problems *problems, struct ebm_error *err)
+{
+    int64_t slots = s->resources.ranks * s->resources.threads;
+
+    if ((uint64_t)slots <= d->config.slots)
+        return true;
+    ebm_fail(err, EBM_EINVAL,
+             "%" PRId64 " ranks x %" PRId64 " threads need %" PRId64
+             " slots, and this machine has %" PRIu64,
+             s->resources.ranks, s->resources.threads, slots, d->config.slots);
+    spec_problem_add(problems, s, s->resources.ranks > 1 ? "resources.ranks" : "resources.threads",
+                     "%s", err->text);
+    return false;
+}
+
 enum ebm_status replan_check_spec(const struct daemon *d, const struct spec *s, uint64_t *samples,
                                   struct spec_problems *problems, struct ebm_error *err)
 {
-    int64_t slots = s->resources.ranks * s->resources.threads;
     struct net_shape shape;
     struct net net;
 
-    if ((uint64_t)slots > d->config.slots) {
-        ebm_fail(err, EBM_EINVAL,
-                 "%" PRId64 " ranks x %" PRId64 " threads need %" PRId64
-                 " slots, and this machine has %" PRIu64,
-                 s->resources.ranks, s->resources.threads, slots, d->config.slots);
-        spec_problem_add(problems, s,
-                         s->resources.ranks > 1 ? "resources.ranks" : "resources.threads", "%s",
-                         err->text);
-    }
+    replan_check_slots(d, s, problems, err);
     struct ebm_error net_err;
     if (spec_settle_net(s, &net, problems, &net_err) != EBM_OK)
         *err = net_err;

@@ -34,6 +34,10 @@ enum ebm_status replan_drop(struct daemon *d, struct store_job *job, struct ebm_
 enum ebm_status replan_check_spec(const struct daemon *d, const struct spec *s, uint64_t *samples,
                                   struct spec_problems *problems, struct ebm_error *err);
 
+/* The part of it about slots; false when a problem was added. */
+bool replan_check_slots(const struct daemon *d, const struct spec *s,
+                        struct spec_problems *problems, struct ebm_error *err);
+
 /* The job's spec as a struct, which is that of its next attempt; and the one
  * that an attempt runs. */
 enum ebm_status replan_read_spec(struct daemon *d, int64_t job, struct spec *out,

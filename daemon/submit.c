@@ -41,6 +41,10 @@ static enum ebm_status read_spec(struct daemon *d, const Ebm__Submit *m, struct 
         rc = ebm_fail(err, EBM_EINVAL, "data.dataset: the path is too long");
     if (rc == EBM_OK)
         rc = replan_check_spec(d, s, samples, &problems, err);
+    else if (problems.total > 0 && spec_resolve_paths(s, m->base_dir)) {
+        replan_check_slots(d, s, &problems, err);
+        spec_check_rest(s, &problems);
+    }
     reply_put_problems(r, &problems);
     if (problems.total > 0)
         return ebm_fail(err, EBM_EINVAL, "%zu problem%s in the spec", problems.total,

@@ -212,6 +212,37 @@ enum ebm_status spec_settle_net(const struct spec *s, struct net *net,
     return EBM_OK;
 }
 
+static bool is_told(const struct spec_problems *p, const char *about)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (strstr(p->item[i].text, about) != NULL)
+            return true;
+    return false;
+}
+
+void spec_check_rest(const struct spec *s, struct spec_problems *problems)
+{
+    struct net_shape shape;
+    struct ebm_error err;
+    struct net net;
+    uint64_t samples;
+    size_t bad = 0;
+
+    if (s->data.dataset[0] == '\0' || is_told(problems, "dataset"))
+        return;
+    if (dataset_on_disk(s, &shape, &samples, &err) != EBM_OK) {
+        ebm_prefix(&err, "data.dataset");
+        add(problems, s, "data.dataset", err.text);
+        return;
+    }
+    /* Of other data sets the shape is known without a disk, and was looked at. */
+    if (strncmp(s->data.dataset, "idx:", 4) != 0 || s->layer_count == 0 ||
+        is_told(problems, "layer") || is_told(problems, "model"))
+        return;
+    if (net_settle(&net, shape, s->layers, s->layer_count, &bad, &err) != EBM_OK)
+        add_at_layer(problems, s, bad, err.text);
+}
+
 uint64_t spec_total_steps(const struct spec *s, uint64_t samples)
 {
     if (s->train.steps > 0)

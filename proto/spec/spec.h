@@ -104,7 +104,8 @@ struct spec_problems {
 
 /* Parses, applies `sets` ("optimizer.lr=5e-5", n of them), fills defaults,
  * expands the preset, checks ranges and cross-field sense. Problems are
- * complete. EBM_EINVAL when there is any problem (then *out is undefined).
+ * complete. EBM_EINVAL when there is any problem (then *out holds what is
+ * sound, for spec_check_rest alone).
  * Nothing outside the text is looked at: see spec_check_files for that. */
 enum ebm_status spec_parse(const char *text, size_t size, const char *const *sets, size_t n_sets,
                            struct spec *out, struct spec_problems *problems, struct ebm_error *err);
@@ -151,6 +152,10 @@ const char *spec_toy_name(size_t i);
  * folder is missing. `problems` is added to, not cleared, and may be NULL. */
 enum ebm_status spec_settle_net(const struct spec *s, struct net *net,
                                 struct spec_problems *problems, struct ebm_error *err);
+
+/* After a parse with problems: adds what the disk says of the rest, so that
+ * all is told at once; nothing about what is known to be wrong. */
+void spec_check_rest(const struct spec *s, struct spec_problems *problems);
 
 /* Steps the run will take: train.steps, or epochs * floor(samples/batch). */
 uint64_t spec_total_steps(const struct spec *s, uint64_t samples);

@@ -244,7 +244,9 @@ static void test_submit_bad_spec(void **state)
     assert_has(&p->err, "; nothing submitted\n");
     assert_int_equal(run(p, "submit %s --set train.steps=-1", p->spec), 2);
     assert_has(&p->err, "train.steps");
-    assert_int_equal(fake_ebmd_peek(p->ebmd)->asked[EBM__REQUEST__BODY_SUBMIT], 0);
+    /* ebmd is asked what else is wrong, and to store nothing. */
+    assert_int_equal(fake_ebmd_peek(p->ebmd)->asked[EBM__REQUEST__BODY_SUBMIT], 2);
+    assert_int_equal(fake_ebmd_peek(p->ebmd)->made, 0);
 }
 
 /* Followed to its end; with JSON, stdout has the number alone. */
