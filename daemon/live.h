@@ -27,6 +27,7 @@ struct upload {
     uint64_t number;             /* the worker's */
     struct store_checkpoint row; /* its id is reserved when the upload begins */
     uint64_t received;
+    uint64_t left_out; /* snapshots before it that were not sent */
 };
 
 struct live {

@@ -120,11 +120,12 @@ static enum ebm_status reserve(struct daemon *d, void *arg, struct ebm_error *er
 }
 
 static void start(struct daemon *d, struct live *l, const struct store_checkpoint *row,
-                  uint64_t number)
+                  const Ebm__CheckpointBegin *m)
 {
     struct ebm_error err;
 
-    l->upload = (struct upload){.state = UPLOAD_BEGINNING, .number = number, .row = *row};
+    l->upload = (struct upload){
+        .state = UPLOAD_BEGINNING, .number = m->upload, .row = *row, .left_out = m->left_out};
     enum ebm_status rc = unit_do(d, reserve, &l->upload.row.id, &err);
     if (rc == EBM_OK)
         rc = vault_begin(d->vault, l->upload.row.id, row->bytes, l->fence, &err);
@@ -158,7 +159,7 @@ void uploads_begin(struct daemon *d, struct live *l, const Ebm__CheckpointBegin 
         return;
     }
     uploads_drop(d, l);
-    start(d, l, &row, m->upload);
+    start(d, l, &row, m);
 }
 
 /* ---- bytes and end ---- */
@@ -220,7 +221,14 @@ static enum ebm_status insert_row(struct daemon *d, struct live *l, struct store
     rc = jobs_save(d, job, err);
     if (rc != EBM_OK)
         return rc;
-    return jobs_log(d, job, "checkpoint", err, "c%" PRId64 " at step %" PRIu64, row->id, row->step);
+    if (l->upload.left_out == 0)
+        return jobs_log(d, job, "checkpoint", err, "c%" PRId64 " at step %" PRIu64, row->id,
+                        row->step);
+    return jobs_log(d, job, "checkpoint", err,
+                    "c%" PRId64 " at step %" PRIu64 "; %" PRIu64
+                    " before it came faster than they could be stored, and %s left out",
+                    row->id, row->step, l->upload.left_out,
+                    l->upload.left_out == 1 ? "was" : "were");
 }
 
 /* Effect: id is the job, number the checkpoint. Only now is it stored. */

@@ -227,6 +227,7 @@ void actor_begin(struct actor *a, uint64_t upload, uint64_t step)
     body.digest = (ProtobufCBinaryData){DIGEST_BYTES, digest};
     body.math_digest = (ProtobufCBinaryData){DIGEST_BYTES, math};
     body.score = 1.0 / (1.0 + (double)step);
+    body.left_out = a->left_out;
     m.body_case = EBM__FROM_WORKER__BODY_BEGIN;
     m.begin = &body;
     actor_send(a, &m, NULL, 0);

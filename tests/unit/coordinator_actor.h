@@ -12,7 +12,7 @@ struct actor {
     uint32_t attempt;
     uint64_t fence;
     char token[STORE_TOKEN_MAX];
-    uint64_t step, command_seen, uploads;
+    uint64_t step, command_seen, uploads, left_out;
     Ebm__ToWorker *heard; /* the newest message that was waited for */
     struct buf bulk;
 };

@@ -60,6 +60,25 @@ static void begin_and_send(struct actor *a, uint64_t upload, uint64_t step, size
     assert_int_equal(expect_bytes(a, upload), n);
 }
 
+/* A checkpoint that comes while one is on its way takes the place of one that
+ * waits: that is told. */
+static void what_was_left_out_is_on_record(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    int64_t job = SUBMIT(s);
+
+    actor_start(&a, s, job, 50);
+    actor_checkpoint(&a, 50);
+    assert_string_equal(stage_event_text(s, job, "checkpoint"), "c1 at step 50");
+    a.left_out = 3;
+    actor_checkpoint(&a, 90);
+    assert_string_equal(stage_event_text(s, job, "checkpoint"),
+                        "c2 at step 90; 3 before it came faster than they could be stored, and "
+                        "were left out");
+    actor_close(&a);
+}
+
 /* ---- refused ---- */
 
 static void bytes_without_a_begin_are_ignored(void **state)
@@ -562,6 +581,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+        T(what_was_left_out_is_on_record),
         T(bytes_without_a_begin_are_ignored),
         T(wrong_bytes_are_not_stored),
         T(too_many_bytes_end_the_upload),

@@ -26,9 +26,11 @@ void upload_put(struct upload *u, struct snapshot *s)
 {
     struct snapshot *to = u->state == UPLOAD_NONE ? &u->now : &u->next;
 
-    if (u->has_next)
+    if (u->has_next) {
         log_info("checkpoint-replaced", "step=%llu by=%llu", (unsigned long long)u->next.step,
                  (unsigned long long)s->step);
+        u->next_left_out++;
+    }
     buf_fini(&to->blob);
     *to = *s;
     buf_init(&s->blob);
@@ -48,6 +50,8 @@ static void finish_one(struct upload *u)
 {
     buf_fini(&u->now.blob);
     u->state = UPLOAD_NONE;
+    u->left_out = u->next_left_out;
+    u->next_left_out = 0;
     if (!u->has_next)
         return;
     u->now = u->next;
@@ -93,6 +97,7 @@ static int64_t begin_tick(struct upload *u, struct post *post, int64_t now)
     body.bytes = u->now.blob.size;
     body.digest = (ProtobufCBinaryData){DIGEST_BYTES, u->digest};
     body.score = u->now.score;
+    body.left_out = u->left_out;
     body.math_digest = (ProtobufCBinaryData){DIGEST_BYTES, u->now.math_digest};
     message.body_case = EBM__FROM_WORKER__BODY_BEGIN;
     message.begin = &body;

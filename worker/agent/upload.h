@@ -18,7 +18,9 @@ struct upload {
     enum upload_state state;
     struct snapshot now, next;
     bool has_next;
-    uint64_t id; /* of `now`, from 1 */
+    uint64_t left_out;      /* snapshots whose place `now` took, while they waited */
+    uint64_t next_left_out; /* `next` */
+    uint64_t id;            /* of `now`, from 1 */
     struct digest_state hash;
     uint8_t digest[DIGEST_BYTES];
     size_t hashed;
