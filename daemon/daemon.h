@@ -36,6 +36,7 @@ struct daemon {
     int64_t started_ms; /* wall clock */
     int64_t second_ms;  /* monotonic: the next look at leases and socket files */
     int64_t minute_ms;
+    int64_t mend_said_ms; /* monotonic: that the sockets cannot be made again; 0 = not so */
     bool stopping;
 };
 

@@ -3,7 +3,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+
+enum { SAY_AGAIN_MS = 60000 };
 
 static bool is_there(const char *endpoint)
 {
@@ -51,18 +54,35 @@ void listen_close(struct daemon *d)
     d->links = NULL;
 }
 
-static void mend_one(struct link_socket *s, const char *endpoint)
+static enum ebm_status mend_one(struct link_socket *s, const char *endpoint, struct ebm_error *err)
 {
-    struct ebm_error err;
-
     if (is_there(endpoint))
-        return;
-    if (link_rebind(s, &err) == EBM_OK) {
-        make_private(endpoint);
-        log_warn("socket", "endpoint=%s reason=\"its file was gone; made again\"", endpoint);
-    } else {
-        log_error("socket", "endpoint=%s error=\"%s\"", endpoint, err.text);
+        return EBM_OK;
+    enum ebm_status rc = link_rebind(s, err);
+    if (rc != EBM_OK)
+        return rc;
+    make_private(endpoint);
+    log_warn("socket", "endpoint=%s reason=\"its file was gone; made again\"", endpoint);
+    return EBM_OK;
+}
+
+static enum ebm_status mend_all(struct daemon *d, struct ebm_error *err)
+{
+    const struct {
+        struct link_socket *socket;
+        const char *endpoint;
+    } all[] = {
+        {d->control, d->home.control}, {d->worker, d->home.worker}, {d->events, d->home.events}};
+    enum ebm_status rc = home_create(&d->home, err);
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct ebm_error own;
+        if (mend_one(all[i].socket, all[i].endpoint, &own) != EBM_OK && rc == EBM_OK) {
+            *err = own;
+            rc = own.code;
+        }
     }
+    return rc;
 }
 
 void listen_mend(struct daemon *d)
@@ -71,9 +91,11 @@ void listen_mend(struct daemon *d)
 
     if (is_there(d->home.control) && is_there(d->home.worker) && is_there(d->home.events))
         return;
-    if (home_create(&d->home, &err) != EBM_OK)
-        log_error("socket", "error=\"%s\"", err.text);
-    mend_one(d->control, d->home.control);
-    mend_one(d->worker, d->home.worker);
-    mend_one(d->events, d->home.events);
+    int64_t now = clock_mono_ms();
+    if (mend_all(d, &err) == EBM_OK) {
+        d->mend_said_ms = 0;
+    } else if (d->mend_said_ms == 0 || now - d->mend_said_ms >= SAY_AGAIN_MS) {
+        d->mend_said_ms = now;
+        log_error("socket", "error=\"%s\" reason=\"tried again each second\"", err.text);
+    }
 }

@@ -91,6 +91,34 @@ static void adopted(struct stage *s, int64_t job, enum job_state state)
     assert_int_equal(stage_state(s, job), state);
 }
 
+static bool sockets_are_there(const struct stage *s)
+{
+    return access(s->daemon.home.control + strlen("ipc://"), F_OK) == 0 &&
+           access(s->daemon.home.worker + strlen("ipc://"), F_OK) == 0;
+}
+
+/* A file lies where their folder was: said once, and mended when it is gone. */
+static void sockets_that_cannot_be_made_again_are_told_once(void **state)
+{
+    static const char *const names[] = {"control", "worker", "events", ""};
+    struct stage *s = *state;
+    char path[HOME_PATH_MAX + 16];
+
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s", s->daemon.home.run, names[i]);
+        assert_int_equal(i < 3 ? unlink(path) : rmdir(path), 0);
+    }
+    assert_int_equal(fsio_write_atomic(s->daemon.home.run, "x", 1, 0600, NULL), EBM_OK);
+    STAGE_UNTIL(s, s->daemon.mend_said_ms != 0);
+    int64_t said_ms = s->daemon.mend_said_ms;
+    s->daemon.second_ms = 0;
+    stage_turn(s);
+    assert_int_equal(s->daemon.mend_said_ms, said_ms);
+    unlink(s->daemon.home.run);
+    STAGE_UNTIL(s, s->daemon.mend_said_ms == 0);
+    assert_true(sockets_are_there(s));
+}
+
 /* Nobody timed the steps that it took meanwhile. */
 static void the_rate_begins_where_it_is_heard_again(void **state)
 {
@@ -516,6 +544,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+        T(sockets_that_cannot_be_made_again_are_told_once),
         T(the_rate_begins_where_it_is_heard_again),
         T(a_live_attempt_is_adopted_in_each_state),
         T(a_launch_that_was_not_recorded_is_found),
