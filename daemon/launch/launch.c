@@ -15,6 +15,7 @@
 #include "base/fsio.h"
 #include "launch/folder.h"
 #include "launch/plan.h"
+#include "launch/process.h"
 #include "launch/programs.h"
 #include "launch/report.h"
 #include "launch/scratch.h"
@@ -68,12 +69,12 @@ static void put_mpirun(struct plan_writer *w, const struct launch_request *r,
 }
 
 static void put_environment(struct plan_writer *w, const struct home *home,
-                            const struct launch_request *r, const char *dir)
+                            const struct launch_request *r, const char *mark, const char *dir)
 {
     plan_put(w, PLAN_ENV, "EBM_JOB=%" PRId64, r->job);
     plan_put(w, PLAN_ENV, "EBM_ATTEMPT=%" PRIu32, r->attempt);
     plan_put(w, PLAN_ENV, "EBM_FENCE=%" PRIu64, r->fence);
-    plan_put(w, PLAN_ENV, "EBM_HOME_MARK=%s", home->state);
+    plan_put(w, PLAN_ENV, "EBM_HOME_MARK=%s", mark);
     plan_put(w, PLAN_ENV, "EBM_TOKEN_FILE=%s/token", dir);
     plan_put(w, PLAN_ENV, "EBM_ENDPOINT=%s", home->worker);
     plan_put(w, PLAN_ENV, "EBM_ATTEMPT_DIR=%s", dir);
@@ -92,16 +93,17 @@ static enum ebm_status write_plan(const struct home *home, const struct launch_r
                                   const struct programs *programs, const char *dir,
                                   struct ebm_error *err)
 {
-    char scratch[HOME_PATH_MAX];
+    char scratch[HOME_PATH_MAX], mark[HOME_PATH_MAX];
     struct plan_writer w;
 
-    scratch_path(home->state, r->fence, scratch, sizeof scratch);
+    process_mark_home(home, mark);
+    scratch_path(mark, r->fence, scratch, sizeof scratch);
     plan_writer_init(&w);
-    plan_put(&w, PLAN_HOME, "%s", home->state);
+    plan_put(&w, PLAN_HOME, "%s", mark);
     plan_put(&w, PLAN_FENCE, "%" PRIu64, r->fence);
     plan_put(&w, PLAN_SCRATCH, "%s", scratch);
     put_mpirun(&w, r, programs, scratch);
-    put_environment(&w, home, r, dir);
+    put_environment(&w, home, r, mark, dir);
     enum ebm_status st = plan_write(&w, dir, err);
     plan_writer_fini(&w);
     return st;

@@ -70,7 +70,7 @@ void launch_read_end(const struct home *home, int64_t job, uint32_t attempt,
                      struct launch_end *out);
 
 /* SIGKILLs every process of this user with EBM_FENCE=fence and
- * EBM_HOME_MARK=<state folder> in its environment, until none is left (at
+ * EBM_HOME_MARK=<state folder, by its real path> in its environment, until none is left (at
  * most 100 ms), and removes what Open MPI left in memory; returns how many
  * remain. Only where no shepherd tends the attempt any more. */
 int launch_sweep(const struct home *home, uint64_t fence);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,15 @@ bool process_is_alive(struct launch_pid pid)
 }
 
 /* ---- the marked ones ---- */
+
+void process_mark_home(const struct home *home, char out[HOME_PATH_MAX])
+{
+    char real[PATH_MAX];
+
+    if (realpath(home->state, real) == NULL || strlen(real) >= HOME_PATH_MAX)
+        snprintf(real, sizeof real, "%s", home->state);
+    memcpy(out, real, strlen(real) + 1);
+}
 
 static bool environ_has(const struct buf *environ_block, const char *entry)
 {

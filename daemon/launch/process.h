@@ -21,6 +21,9 @@ struct process_mark {
     uint64_t fence;   /* EBM_FENCE */
 };
 
+/* The state folder by its real path: the same by whatever way it was reached. */
+void process_mark_home(const struct home *home, char out[HOME_PATH_MAX]);
+
 /* How many processes of this user bear the mark, the caller aside; signal 0
  * only counts, another one is sent to each. */
 int process_signal_marked(const struct process_mark *mark, int signal);

@@ -1,5 +1,6 @@
 /* The shepherds that run, and the processes of an attempt. */
 #include <signal.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
@@ -61,21 +62,42 @@ bool launch_find(const struct home *home, int64_t job, uint32_t attempt, struct 
     return true;
 }
 
-int launch_sweep(const struct home *home, uint64_t fence)
+/* One that was launched when marks were still what was typed bears that. */
+static int sweep_marked(const char *home, uint64_t fence)
 {
-    const struct process_mark mark = {.home = home->state, .fence = fence};
+    const struct process_mark mark = {.home = home, .fence = fence};
     char scratch[HOME_PATH_MAX];
     int left = process_kill_marked(&mark, SWEEP_MS);
 
-    scratch_path(home->state, fence, scratch, sizeof scratch);
+    scratch_path(home, fence, scratch, sizeof scratch);
     if (left == 0)
         scratch_remove(scratch);
     return left;
 }
 
-int launch_count_marked(const struct home *home, uint64_t fence)
+static int count_marked(const char *home, uint64_t fence)
 {
-    const struct process_mark mark = {.home = home->state, .fence = fence};
+    const struct process_mark mark = {.home = home, .fence = fence};
 
     return process_signal_marked(&mark, 0);
+}
+
+static int by_both_paths(const struct home *home, uint64_t fence,
+                         int (*work)(const char *home, uint64_t fence))
+{
+    char real[HOME_PATH_MAX];
+
+    process_mark_home(home, real);
+    int n = work(real, fence);
+    return strcmp(real, home->state) == 0 ? n : n + work(home->state, fence);
+}
+
+int launch_sweep(const struct home *home, uint64_t fence)
+{
+    return by_both_paths(home, fence, sweep_marked);
+}
+
+int launch_count_marked(const struct home *home, uint64_t fence)
+{
+    return by_both_paths(home, fence, count_marked);
 }

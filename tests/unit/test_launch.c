@@ -310,6 +310,26 @@ static void a_killed_shepherd_leaves_nothing(void **state)
     stage_assert_clean(s, 1);
 }
 
+/* Whoever reaches the home by another way finds the same processes. */
+static void a_sweep_through_a_link_finds_them(void **state)
+{
+    const struct stage *s = *state;
+    struct stage other = *s;
+    char *link = other.home.state;
+
+    snprintf(link, sizeof other.home.state, "%.900s/link", s->tmp);
+    assert_int_equal(symlink(s->home.state, link), 0);
+    stage_mpirun(s, SH "sleep 60 &\necho $$ > pid.new; mv pid.new pid; wait\n");
+    struct launch_pid pid = stage_start(&other, 1);
+    stage_number(s, 1, "pid");
+    kill((pid_t)pid.pid, SIGKILL);
+    stage_wait(pid);
+    assert_int_equal(launch_sweep(&s->home, STAGE_FENCE + 1), 0);
+    assert_int_equal(launch_count_marked(&other.home, STAGE_FENCE + 1), 0);
+    unlink(link);
+    stage_assert_clean(s, 1);
+}
+
 /* ---- again ---- */
 
 static void a_living_shepherd_is_adopted(void **state)
@@ -539,6 +559,7 @@ int main(void)
         staged(descendants_may_end_by_themselves),
         staged(descendants_of_a_killed_mpirun_go_at_once),
         staged(a_killed_shepherd_leaves_nothing),
+        staged(a_sweep_through_a_link_finds_them),
         staged(a_living_shepherd_is_adopted),
         staged(a_second_shepherd_refuses),
         staged(an_attempt_runs_once),
