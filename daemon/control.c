@@ -48,6 +48,7 @@ static enum ebm_status keep_reply(struct daemon *d, const Ebm__Request *q, struc
     if (q->key[0] == '\0')
         return EBM_OK;
     buf_init(&body);
+    r->message.answers = (uint32_t)q->body_case;
     enum ebm_status rc = reply_seal(r, &body, err);
     if (rc == EBM_OK)
         rc = store_key_put(d->store, q->key, body.data, body.size, err);
@@ -77,6 +78,32 @@ static enum ebm_status handle(struct daemon *d, const struct request_row *row,
     return row->changes ? unit_do(d, do_change, &c, err) : row->handle(d, q, r, err);
 }
 
+/* A key belongs to one request: another one under it is a client's mistake. */
+static bool answers_another(const struct buf *kept, const Ebm__Request *q)
+{
+    ProtobufCMessage *m = NULL;
+    uint32_t answers = 0;
+
+    if (wire_unpack(kept->data, kept->size, &ebm__reply__descriptor, &m, NULL) == EBM_OK)
+        answers = ((const Ebm__Reply *)m)->answers;
+    wire_free(m);
+    return answers != 0 && answers != (uint32_t)q->body_case;
+}
+
+static void refuse_key(struct daemon *d, struct outbox_peer peer, const Ebm__Request *q)
+{
+    struct ebm_error err;
+    struct reply r;
+
+    ebm_fail(&err, EBM_EINVAL, "the key %.64s was used for another kind of request: take a new one",
+             q->key);
+    log_info("refused", "error=\"%s\"", err.text);
+    reply_init(&r, q->id);
+    reply_fail(&r, &err);
+    outbox_put_reply(&d->outbox, peer, &r);
+    reply_fini(&r);
+}
+
 /* True when the request was done before: its reply leaves once more. */
 static bool answer_again(struct daemon *d, struct outbox_peer peer, const Ebm__Request *q)
 {
@@ -86,7 +113,9 @@ static bool answer_again(struct daemon *d, struct outbox_peer peer, const Ebm__R
         return false;
     buf_init(&kept);
     bool found = store_key_get(d->store, q->key, &kept, NULL) == EBM_OK;
-    if (found) {
+    if (found && answers_another(&kept, q)) {
+        refuse_key(d, peer, q);
+    } else if (found) {
         log_info("request-again", "key=%s", q->key);
         outbox_put_packed(&d->outbox, peer, q->id, &kept);
     }

@@ -152,6 +152,23 @@ static void a_key_makes_a_retry_the_same_job(void **state)
     assert_int_equal(stage_events(s, job, "submitted"), 1);
 }
 
+static void a_key_is_for_one_kind_of_request(void **state)
+{
+    struct stage *s = *state;
+    Ebm__Request q = EBM__REQUEST__INIT;
+    Ebm__Change m = EBM__CHANGE__INIT;
+    int64_t job = SUBMIT(s, .key = "k1", .hold = true);
+
+    q.key = "k1";
+    q.body_case = EBM__REQUEST__BODY_CHANGE;
+    q.change = &m;
+    m.job = (uint64_t)job;
+    m.verb = "cancel";
+    stage_assert_refused(stage_ask(s, &q), EBM_EINVAL, "was used for another kind of request");
+    assert_int_equal(stage_state(s, job), JOB_HELD);
+    assert_int_equal(SUBMIT(s, .key = "k1", .hold = true), job);
+}
+
 /* Its reply is kept for a day, the key of a job as long as the job. */
 static void a_key_outlives_its_reply(void **state)
 {
@@ -492,6 +509,7 @@ int main(void)
         T(a_job_is_shown_as_it_was_submitted),
         T(a_dry_run_leaves_nothing_behind),
         T(a_key_makes_a_retry_the_same_job),
+        T(a_key_is_for_one_kind_of_request),
         T(a_key_outlives_its_reply),
         T(a_refusal_does_not_use_a_key_up),
         T(lists_come_in_pages),
