@@ -253,6 +253,26 @@ static void an_error_of_the_last_rank_is_everybodys(void **state)
     assert_int_equal(comm_agree(comm, EBM_OK, &err), EBM_OK); /* nobody is left behind */
 }
 
+/* With one shard all but the first rank put nothing into the sum. */
+static void an_error_of_a_rank_without_shards_is_everybodys(void **state)
+{
+    struct stage other = {0};
+    struct step_result result;
+    struct ebm_error err = {0};
+
+    (void)state;
+    spec_make(&other.spec);
+    other.spec.data.batch_size = QUADRATIC_TILE;
+    stage_open(&other, &quadratic_engine);
+    steps(&other.trainer, 2);
+    quadratic_faults.params_fail = comm_rank(comm) == comm_size(comm) - 1;
+    assert_int_equal(trainer_step(&other.trainer, SINK_GO_ON, &result, &err), EBM_OK);
+    assert_int_equal(trainer_step(&other.trainer, SINK_GO_ON, &result, &err), EBM_EINTERNAL);
+    assert_non_null(strstr(err.text, "the parameters broke"));
+    quadratic_faults.params_fail = false;
+    trainer_fini(&other.trainer);
+}
+
 static void all_ranks_learn_the_order(void **state)
 {
     struct stage *s = *state;
@@ -360,6 +380,7 @@ static const struct CMUnitTest tests[] = {
     STAGED(runaway_energies_stop_the_step),
     STAGED(a_nan_of_any_rank_stops_all),
     STAGED(an_error_of_the_last_rank_is_everybodys),
+    STAGED(an_error_of_a_rank_without_shards_is_everybodys),
     STAGED(all_ranks_learn_the_order),
     STAGED(time_outside_the_engine_is_told),
     STAGED(the_model_learns_the_mean),

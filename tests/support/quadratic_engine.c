@@ -19,9 +19,8 @@ static void quadratic_destroy(struct engine *e)
     free(e);
 }
 
-static enum ebm_status quadratic_create(const struct net *net,
-                                        const struct engine_options *options, struct engine **out,
-                                        struct ebm_error *err)
+static enum ebm_status quadratic_create(const struct net *net, const struct engine_options *options,
+                                        struct engine **out, struct ebm_error *err)
 {
     struct engine *e = calloc(1, sizeof *e);
 
@@ -44,7 +43,8 @@ static size_t quadratic_tile(const struct engine *e)
 static enum ebm_status quadratic_set_params(struct engine *e, const float *params,
                                             struct ebm_error *err)
 {
-    (void)err;
+    if (quadratic_faults.params_fail)
+        return ebm_fail(err, EBM_EINTERNAL, "the parameters broke, as they were told to");
     memcpy(e->p, params, e->params * sizeof *params);
     return EBM_OK;
 }

@@ -12,6 +12,7 @@ enum { QUADRATIC_TILE = 3 };
 
 struct quadratic_faults {
     bool chain_fails;    /* langevin is an error */
+    bool params_fail;    /* set_params is one */
     float energy_offset; /* added to each energy */
 };
 

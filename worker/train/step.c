@@ -171,6 +171,17 @@ static double outside(const struct trainer *t, double seconds)
     return seconds - engine;
 }
 
+/* A failure travels in the sum, so that a step costs no more than that. With
+ * more ranks than shards some put nothing into it, and all ask all. */
+static enum ebm_status agree_on_failure(struct trainer *t, bool told, struct ebm_error *err)
+{
+    if (!told && t->shards >= comm_size(t->comm))
+        return EBM_OK;
+    if (t->failure.code != EBM_OK)
+        *err = t->failure;
+    return comm_agree(t->comm, t->failure.code, err);
+}
+
 static struct loss_scale scale_of(const struct trainer *t)
 {
     return (struct loss_scale){
@@ -203,11 +214,9 @@ enum ebm_status trainer_step(struct trainer *t, enum sink_order order, struct st
     if (st != EBM_OK)
         return st;
     const double *sums = tree_vector_sums(t->vector, t->result);
-    if (sums[SUM_ERRORS] > 0) {
-        if (t->failure.code != EBM_OK)
-            *err = t->failure;
-        return comm_agree(t->comm, t->failure.code, err);
-    }
+    st = agree_on_failure(t, sums[SUM_ERRORS] > 0, err);
+    if (st != EBM_OK)
+        return st;
     double norm = optimizer_norm(tree_vector_floats(t->result), t->net->params);
     out->order = (enum sink_order)sums[SUM_ORDER];
     loss_figures(&scale, sums, norm, out->value);
