@@ -111,11 +111,13 @@ static void launch_effect(struct daemon *d, int64_t id, int64_t number)
     if (rc == EBM_OK)
         rc = store_attempt_get(d->store, id, (uint32_t)number, &a, &err);
     struct live *l = rc == EBM_OK ? attempt_adopt(d, &job, &a) : NULL;
-    if (l != NULL)
+    if (l != NULL) {
         attempt_launch(d, l);
-    else
-        log_error("launch", "job=%" PRId64 " error=\"%s\"", id,
-                  rc != EBM_OK ? err.text : "out of memory");
+        return;
+    }
+    d->unlaunched = true;
+    log_error("launch", "job=%" PRId64 " error=\"%s\"", id,
+              rc != EBM_OK ? err.text : "out of memory");
 }
 
 static void use_up_plan(struct store_job *job, const struct store_attempt *a)

@@ -33,6 +33,7 @@ struct daemon {
         int64_t wake_ms; /* wall clock: the first back-off ends, 0 = none */
         struct roster roster;
     } queue;
+    bool unlaunched;    /* a launch could not even make its entry: recover_unlaunched */
     int64_t started_ms; /* wall clock */
     int64_t second_ms;  /* monotonic: the next look at leases and socket files */
     int64_t minute_ms;

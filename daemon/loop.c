@@ -12,6 +12,7 @@
 #include "listen.h"
 #include "orders.h"
 #include "queue.h"
+#include "recover.h"
 #include "uploads.h"
 #include "workers.h"
 
@@ -70,6 +71,7 @@ static void tick(struct daemon *d, int64_t now)
         d->second_ms = now + SECOND_MS;
         listen_mend(d);
         workers_miss_again(d);
+        recover_unlaunched(d);
     }
     if (now >= d->minute_ms) {
         d->minute_ms = now + MINUTE_MS;

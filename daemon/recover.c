@@ -74,8 +74,32 @@ static enum ebm_status recover_jobs(struct daemon *d, const struct buf *jobs, st
     enum ebm_status rc = buf_ok(jobs) ? EBM_OK : ebm_fail(err, EBM_ENOMEM, "out of memory");
 
     for (size_t i = 0; rc == EBM_OK && i < n; i++)
-        rc = recover_job(d, &job[i], err);
+        if (live_find(&d->live, job[i].id) == NULL)
+            rc = recover_job(d, &job[i], err);
     return rc;
+}
+
+static enum ebm_status recover_all(struct daemon *d, struct ebm_error *err)
+{
+    struct buf jobs;
+
+    buf_init(&jobs);
+    enum ebm_status rc = store_job_each(d->store, 0, live_states, collect, &jobs, err);
+    if (rc == EBM_OK)
+        rc = recover_jobs(d, &jobs, err);
+    buf_fini(&jobs);
+    return rc;
+}
+
+void recover_unlaunched(struct daemon *d)
+{
+    struct ebm_error err;
+
+    if (!d->unlaunched)
+        return;
+    d->unlaunched = recover_all(d, &err) != EBM_OK;
+    if (d->unlaunched)
+        log_error("recover", "error=\"%s\"", err.text);
 }
 
 static enum ebm_status sweep_vault(struct daemon *d, struct ebm_error *err)
@@ -92,13 +116,8 @@ static enum ebm_status sweep_vault(struct daemon *d, struct ebm_error *err)
 
 enum ebm_status recover(struct daemon *d, struct ebm_error *err)
 {
-    struct buf jobs;
+    enum ebm_status rc = recover_all(d, err);
 
-    buf_init(&jobs);
-    enum ebm_status rc = store_job_each(d->store, 0, live_states, collect, &jobs, err);
-    if (rc == EBM_OK)
-        rc = recover_jobs(d, &jobs, err);
-    buf_fini(&jobs);
     if (rc == EBM_OK)
         rc = sweep_vault(d, err);
     queue_touch(d);

@@ -10,4 +10,8 @@
  * Drops checkpoint bytes without a row. */
 enum ebm_status recover(struct daemon *d, struct ebm_error *err);
 
+/* The same for attempts whose launch found the store unreadable or no memory,
+ * and that have no entry for it. Tried again each second while it fails. */
+void recover_unlaunched(struct daemon *d);
+
 #endif

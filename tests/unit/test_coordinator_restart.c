@@ -187,10 +187,9 @@ static void a_launch_that_was_not_recorded_is_found(void **state)
 }
 
 /* Committed, and killed before it could be launched. */
-static void an_attempt_that_was_not_launched_is(void **state)
+/* A job whose attempt is begun, and not committed. */
+static int64_t begin_one(struct stage *s)
 {
-    struct stage *s = *state;
-
     stage_set_mpirun(s, RUN "mkfifo go\necho $$ > pid\nread code < go\nexit $code\n");
     int64_t job = SUBMIT(s, .hold = true);
     Ebm__Request q = EBM__REQUEST__INIT;
@@ -204,6 +203,31 @@ static void an_attempt_that_was_not_launched_is(void **state)
     while (!handle_one(s))
         ;
     queue_pass(&s->daemon);
+    return job;
+}
+
+/* As if the store could not be read at that moment. */
+static void a_launch_that_was_lost_is_made_up_for(void **state)
+{
+    static const struct ebm_error lost = {.code = EBM_EIO, .text = "lost"};
+    struct stage *s = *state;
+    int64_t job = begin_one(s);
+
+    assert_int_equal(store_commit(s->daemon.store, NULL), EBM_OK);
+    outbox_drop(&s->daemon.outbox, &s->daemon, &lost);
+    assert_null(live_find(&s->daemon.live, job));
+    s->daemon.unlaunched = true;
+    stage_wait_mpirun(s, job);
+    assert_false(s->daemon.unlaunched);
+    adopted(s, job, JOB_STARTING);
+    assert_int_equal(count_runs(s, job, 1), 1);
+}
+
+static void an_attempt_that_was_not_launched_is(void **state)
+{
+    struct stage *s = *state;
+    int64_t job = begin_one(s);
+
     commit_and_die(s);
     for (int i = 0; i < 2; i++) {
         stage_open(s);
@@ -549,6 +573,7 @@ int main(void)
         T(a_live_attempt_is_adopted_in_each_state),
         T(a_launch_that_was_not_recorded_is_found),
         T(an_attempt_that_was_not_launched_is),
+        T(a_launch_that_was_lost_is_made_up_for),
         T(what_is_left_of_a_launch_tells_that_it_ran),
         T(an_end_that_nobody_saw_is_recorded),
         T(a_word_on_record_decides_an_end_that_nobody_saw),
