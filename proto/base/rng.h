@@ -21,8 +21,9 @@ enum rng_domain {
     RNG_CHAIN_INIT = 5,  /* fresh chains: (iteration, global chain, 0, element/4) */
     RNG_LANGEVIN = 6,    /* (iteration, global chain, Langevin step, element/4) */
     RNG_TOY = 7,         /* toy data points: (position lo, position hi, 0, i) */
-    RNG_REPLAY_FILL = 8, /* first content of the buffer: (slot, 0, 0, element/4) */
-    RNG_SAMPLES = 9      /* pictures and evaluation */
+    RNG_REPLAY_FILL = 8, /* noise in a slot: (slot, step, 0, element/4), step 0: first content */
+    RNG_SAMPLES = 9,     /* pictures and evaluation */
+    RNG_BURN_IN = 10     /* as RNG_LANGEVIN, of purged slots: (step, slot, Langevin step, ...) */
 };
 
 struct rng_key {

@@ -253,3 +253,15 @@ uint64_t spec_total_steps(const struct spec *s, uint64_t samples)
     uint64_t per_epoch = samples / (uint64_t)s->data.batch_size;
     return per_epoch > UINT64_MAX / epochs ? UINT64_MAX : epochs * per_epoch;
 }
+
+void spec_sample_range(const struct spec *s, float *lo, float *hi)
+{
+    bool toy = dataset_is_toy(s->data.dataset);
+
+    *lo = toy ? -4.0f : 0.0f;
+    *hi = toy ? 4.0f : 1.0f;
+    if (s->sampler.clamp_on) {
+        *lo = (float)s->sampler.clamp[0];
+        *hi = (float)s->sampler.clamp[1];
+    }
+}

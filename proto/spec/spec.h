@@ -20,13 +20,16 @@ enum {
     SPEC_NAME_MAX = 64,
     SPEC_PATH_MAX = 512,
     SPEC_ERRORS_MAX = 64,
-    SPEC_FIELDS_MAX = 64
+    SPEC_FIELDS_MAX = 96,
+    SPEC_LADDER_MAX = 96
 };
 
 enum spec_objective { OBJECTIVE_EBM };
 enum spec_chain_init { CHAIN_REPLAY, CHAIN_NOISE, CHAIN_DATA };
 enum spec_precision { PRECISION_FP32, PRECISION_BF16 };
 enum spec_optimizer { OPTIMIZER_ADAM, OPTIMIZER_SGD };
+enum spec_switch { SWITCH_OFF, SWITCH_ON };
+enum spec_purge { PURGE_NONE, PURGE_OUTLIERS, PURGE_ALL };
 enum spec_on_divergence { DIVERGENCE_ROLLBACK, DIVERGENCE_PAUSE, DIVERGENCE_FAIL };
 
 struct spec_sampler {
@@ -65,6 +68,8 @@ struct spec {
     struct {
         int64_t size;
         double reinit_prob;
+        double max_age;    /* in turns of the buffer (size / batch steps); 0 = off */
+        double quarantine; /* healthy energies that a slot may stand out by; 0 = off */
     } replay;
     struct {
         enum spec_optimizer kind;
@@ -84,7 +89,21 @@ struct spec {
         enum spec_on_divergence on_divergence;
         int64_t max_rollbacks;
         double max_energy;
+        enum spec_switch detector;
+        int64_t warmup_steps, clean_steps, skip_bad_steps;
+        double gap_deviations, langevin_ratio, gradient_ratio;
+        char ladder[SPEC_LADDER_MAX]; /* names of rungs, as "noise gentle firm older" */
     } stability;
+    /* What a recovery changed; set by ebmd, or by hand with --set. Each is a
+     * function of the step alone, so that a restart does the same. */
+    struct {
+        int64_t at_step;      /* the checkpoint's; purge and burn_in happen there */
+        int64_t skip_batches; /* of the data, in all recoveries so far */
+        enum spec_purge purge;
+        int64_t burn_in; /* chains that purged slots run before training */
+        double lr_factor, steps_factor;
+        int64_t ramp_after, ramp_steps; /* the factors go back to 1 then */
+    } intervention;
     struct {
         uint32_t line, column;
     } place[SPEC_FIELDS_MAX]; /* of each table row's value in the
@@ -156,6 +175,11 @@ enum ebm_status spec_settle_net(const struct spec *s, struct net *net,
 /* After a parse with problems: adds what the disk says of the rest, so that
  * all is told at once; nothing about what is known to be wrong. */
 void spec_check_rest(const struct spec *s, struct spec_problems *problems);
+
+/* The range of a sample's elements, and of the noise that chains begin from:
+ * the sampler's clamp, or [-4, 4] for a toy and [0, 1] for images where there
+ * is none. */
+void spec_sample_range(const struct spec *s, float *lo, float *hi);
 
 /* Steps the run will take: train.steps, or epochs * floor(samples/batch). */
 uint64_t spec_total_steps(const struct spec *s, uint64_t samples);

@@ -23,6 +23,14 @@ const char *const wire_metric_names[METRIC_COUNT] = {
     [METRIC_SATURATION] = "saturation",
     [METRIC_STEP_SECONDS] = "step_seconds",
     [METRIC_CHAIN_STEPS_PER_SECOND] = "chain_steps_per_second",
+    [METRIC_DATA_MEAN] = "data_mean",
+    [METRIC_DATA_STD] = "data_std",
+    [METRIC_ENERGY_RMS] = "energy_rms",
+    [METRIC_FRESH_GAP] = "fresh_gap",
+    [METRIC_LANGEVIN_LOW] = "langevin_low",
+    [METRIC_LANGEVIN_HIGH] = "langevin_high",
+    [METRIC_REPLACED] = "replaced",
+    [METRIC_SUSPICION] = "suspicion",
 };
 
 /* Refuses what the other side would have to refuse. */

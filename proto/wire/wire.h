@@ -37,6 +37,14 @@ enum wire_metric {
     METRIC_SATURATION, /* share of sample elements at a clamp bound */
     METRIC_STEP_SECONDS,
     METRIC_CHAIN_STEPS_PER_SECOND, /* batch * K / seconds */
+    METRIC_DATA_MEAN,              /* of the batch's elements, with the data noise */
+    METRIC_DATA_STD,
+    METRIC_ENERGY_RMS,    /* root mean square over data and samples */
+    METRIC_FRESH_GAP,     /* mean E of the chains from noise - that of the others; NaN: none */
+    METRIC_LANGEVIN_LOW,  /* the healthy band of r_t; NaN while there is none */
+    METRIC_LANGEVIN_HIGH, /* */
+    METRIC_REPLACED,      /* slots that began from noise since they were far out or too old */
+    METRIC_SUSPICION,     /* largest share of its limit that a signal has reached */
     METRIC_COUNT
 };
 extern const char *const wire_metric_names[METRIC_COUNT];

@@ -7,7 +7,7 @@ use_fake EBM_FAKE_STEP_MS=1
 
 job_keys="job name state step total_steps attempt attempts priority health reason"
 checkpoint_keys="checkpoint attempt step health bytes digest"
-metric_names="loss energy_data energy_sample energy_gap langevin_grad param_grad sample_mean sample_std saturation step_seconds chain_steps_per_second"
+metric_names="loss energy_data energy_sample energy_gap langevin_grad param_grad sample_mean sample_std saturation step_seconds chain_steps_per_second data_mean data_std energy_rms fresh_gap langevin_low langevin_high replaced suspicion"
 
 # assert_keys WHAT FILTER KEYS: the object that the filter finds in $out has them.
 assert_keys() {

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "stability/detector.h"
 #include "train/checkpoint.h"
 
 enum { SLOTS = 6, D = 4, MAGIC = 8, HEAD = 16 };
@@ -28,7 +29,9 @@ static void write_blob(struct sample *s)
     for (int type = SECTION_PARAMS; type <= SECTION_MOMENT2; type++)
         memset(checkpoint_add(&s->blob, (enum checkpoint_section)type, bytes), type, bytes);
     for (int type = SECTION_SAMPLES; type <= SECTION_DETECTOR; type++) {
-        size_t n = checkpoint_section_bytes(&s->meta, (enum checkpoint_section)type);
+        size_t n = type == SECTION_DETECTOR
+                       ? sizeof(struct detector)
+                       : checkpoint_section_bytes(&s->meta, (enum checkpoint_section)type);
         memset(checkpoint_add(&s->blob, (enum checkpoint_section)type, n), type, n);
     }
     checkpoint_end(&s->blob);

@@ -383,7 +383,8 @@ static void test_metrics(void **state)
     assert_int_equal(run(p, "metrics 1 -o csv --since 9 --attempt 1"), 0);
     assert_has(&p->out, "attempt,step,time,loss,energy_data,energy_sample,energy_gap,"
                         "langevin_grad,param_grad,sample_mean,sample_std,saturation,step_seconds,"
-                        "chain_steps_per_second\n1,9,");
+                        "chain_steps_per_second,data_mean,data_std,energy_rms,fresh_gap,"
+                        "langevin_low,langevin_high,replaced,suspicion\n1,9,");
 }
 
 /* ---- changes ---- */

@@ -50,13 +50,50 @@ void loss_add_samples(double *sums, const float *x, size_t n, size_t dim, float 
         sums[SUM_BAD_SAMPLES] += !add_sample(sums, x + i * dim, dim, lo, hi);
 }
 
+void loss_add_data(double *sums, const float *x, size_t n, size_t dim)
+{
+    double sum = 0, square = 0;
+
+    for (size_t i = 0; i < n * dim; i++) {
+        sum += (double)x[i];
+        square += (double)x[i] * (double)x[i];
+    }
+    sums[SUM_DATA_X] += sum;
+    sums[SUM_DATA_XX] += square;
+}
+
+void loss_add_fresh(double *sums, const float *energy, const bool *fresh, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        sums[SUM_ENERGY_FRESH] += fresh[i] ? (double)energy[i] : 0;
+        sums[SUM_FRESH] += fresh[i];
+    }
+}
+
+static double deviation(double sum, double square, double n)
+{
+    double variance = square / n - sum / n * (sum / n);
+
+    return variance > 0 ? sqrt(variance) : 0;
+}
+
+/* Of the chains from noise over the others; NaN unless there are both. */
+static double fresh_gap(const double *sums, double batch)
+{
+    double fresh = sums[SUM_FRESH], others = batch - fresh;
+
+    if (fresh == 0 || others == 0)
+        return NAN;
+    return sums[SUM_ENERGY_FRESH] / fresh -
+           (sums[SUM_ENERGY_SAMPLE] - sums[SUM_ENERGY_FRESH]) / others;
+}
+
 void loss_figures(const struct loss_scale *scale, const double *sums, double gradient_norm,
                   double value[METRIC_COUNT])
 {
     double batch = (double)scale->batch, elements = batch * (double)scale->dim;
     double data = sums[SUM_ENERGY_DATA] / batch, sample = sums[SUM_ENERGY_SAMPLE] / batch;
     double squares = (sums[SUM_SQUARE_DATA] + sums[SUM_SQUARE_SAMPLE]) / batch;
-    double mean = sums[SUM_X] / elements, variance = sums[SUM_XX] / elements - mean * mean;
 
     value[METRIC_LOSS] = data - sample + scale->energy_l2 * squares;
     value[METRIC_ENERGY_DATA] = data;
@@ -64,9 +101,14 @@ void loss_figures(const struct loss_scale *scale, const double *sums, double gra
     value[METRIC_ENERGY_GAP] = data - sample;
     value[METRIC_LANGEVIN_GRAD] = sums[SUM_LANGEVIN_GRAD] / (batch * (double)scale->langevin_steps);
     value[METRIC_PARAM_GRAD] = gradient_norm;
-    value[METRIC_SAMPLE_MEAN] = mean;
-    value[METRIC_SAMPLE_STD] = variance > 0 ? sqrt(variance) : 0;
+    value[METRIC_SAMPLE_MEAN] = sums[SUM_X] / elements;
+    value[METRIC_SAMPLE_STD] = deviation(sums[SUM_X], sums[SUM_XX], elements);
     value[METRIC_SATURATION] = sums[SUM_AT_BOUND] / elements;
+    value[METRIC_DATA_MEAN] = sums[SUM_DATA_X] / elements;
+    value[METRIC_DATA_STD] = deviation(sums[SUM_DATA_X], sums[SUM_DATA_XX], elements);
+    value[METRIC_ENERGY_RMS] = sqrt(squares / 2);
+    value[METRIC_FRESH_GAP] = fresh_gap(sums, batch);
+    value[METRIC_REPLACED] = sums[SUM_REPLACED];
 }
 
 bool loss_is_bad(const struct loss_scale *scale, const double *sums, double gradient_norm,

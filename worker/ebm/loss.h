@@ -30,6 +30,11 @@ enum loss_sum {
     SUM_X,             /* over sample elements, with the next two */
     SUM_XX,
     SUM_AT_BOUND,
+    SUM_DATA_X, /* over data elements, with the next one */
+    SUM_DATA_XX,
+    SUM_ENERGY_FRESH, /* of the chains that began from noise, with their number */
+    SUM_FRESH,
+    SUM_REPLACED,     /* slots that got noise at the end of the step before, or were too old */
     SUM_BAD_ENERGIES, /* not finite */
     SUM_BAD_SAMPLES,  /* with an element that is not finite */
     SUM_ERRORS,       /* shards that could not be computed */
@@ -48,9 +53,13 @@ struct loss_scale {
 void loss_add_energies(double *sums, double *maxima, double sign, const float *energy, size_t n);
 /* Adds the moments of samples x (n, D); lo > hi: there is no bound. */
 void loss_add_samples(double *sums, const float *x, size_t n, size_t dim, float lo, float hi);
+/* Adds the moments of data x (n, D). */
+void loss_add_data(double *sums, const float *x, size_t n, size_t dim);
+/* Adds the energies (n) of the chains that began from noise. */
+void loss_add_fresh(double *sums, const float *energy, const bool *fresh, size_t n);
 
 /* The metrics that follow from the sums of the whole batch and the norm of
- * the whole gradient; the two of time are left alone. */
+ * the whole gradient; those of time and of the detector are left alone. */
 void loss_figures(const struct loss_scale *scale, const double *sums, double gradient_norm,
                   double value[METRIC_COUNT]);
 

@@ -1,5 +1,6 @@
 #include "ebm/replay.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +19,13 @@ static enum ebm_status allocate(struct replay *r, struct ebm_error *err)
     r->sample = calloc(held * r->dim + 1, sizeof *r->sample);
     r->written = calloc(held + 1, sizeof *r->written);
     r->energy = calloc(held + 1, sizeof *r->energy);
+    r->drawn = calloc(r->slots, sizeof *r->drawn);
     r->chain_rank = calloc(r->draw.batch, sizeof *r->chain_rank);
     r->out = calloc(r->draw.batch * (r->dim + 1), sizeof *r->out);
     r->in = calloc(r->draw.batch * (r->dim + 1), sizeof *r->in);
     r->out_count = calloc(4 * ranks, sizeof *r->out_count);
-    if (r->sample == NULL || r->written == NULL || r->energy == NULL || r->chain_rank == NULL ||
-        r->out == NULL || r->in == NULL || r->out_count == NULL)
+    if (r->sample == NULL || r->written == NULL || r->energy == NULL || r->drawn == NULL ||
+        r->chain_rank == NULL || r->out == NULL || r->in == NULL || r->out_count == NULL)
         return ebm_fail(err, EBM_ENOMEM, "no memory for %zu of %zu replay slots", held, r->slots);
     r->in_count = r->out_count + ranks;
     r->out_at = r->in_count + ranks;
@@ -39,7 +41,13 @@ enum ebm_status replay_init(struct replay *r, struct comm *comm, const struct sp
     size_t shards = (batch + shard_size - 1) / shard_size;
     struct rng_key key = rng_key_make(spec->seed, RNG_REPLAY_FILL, 0);
 
-    *r = (struct replay){.comm = comm, .slots = (size_t)spec->replay.size, .dim = dim};
+    *r = (struct replay){.comm = comm,
+                         .slots = (size_t)spec->replay.size,
+                         .dim = dim,
+                         .fill = rng_key_make(spec->seed, RNG_REPLAY_FILL, spec->noise_epoch),
+                         .lo = lo,
+                         .hi = hi};
+    r->max_age = (uint64_t)ceil(spec->replay.max_age * (double)r->slots / (double)batch);
     r->stripe = tree_share(r->slots, comm_size(comm), comm_rank(comm));
     enum ebm_status st = EBM_OK;
     if (batch * (dim + 1) * sizeof(float) > COMM_EXCHANGE_MAX)
@@ -66,11 +74,34 @@ void replay_fini(struct replay *r)
     free(r->sample);
     free(r->written);
     free(r->energy);
+    free(r->drawn);
     free(r->chain_rank);
     free(r->out);
     free(r->in);
     free(r->out_count);
     *r = (struct replay){0};
+}
+
+void replay_draw(struct replay *r, uint64_t step)
+{
+    draw_make(&r->draw, step);
+    for (size_t i = 0; r->max_age > 0 && i < r->draw.batch; i++) {
+        uint64_t last = r->drawn[r->draw.slot[i]];
+        if (r->draw.fresh[i] || last == 0 || step - last <= r->max_age)
+            continue;
+        r->draw.fresh[i] = true;
+        r->replaced += comm_rank(r->comm) == 0;
+    }
+}
+
+void replay_refill(struct replay *r, size_t slot, uint64_t step)
+{
+    size_t at = slot - r->stripe.first;
+
+    replay_noise(r->fill, (uint32_t)slot, (uint32_t)step, r->lo, r->hi, r->sample + at * r->dim,
+                 r->dim);
+    r->energy[at] = (float)r->centre;
+    r->written[at] = step;
 }
 
 /* One way of the exchange. Chain i goes from the rank of its slot to the
@@ -141,6 +172,11 @@ static void take_record(struct replay *r, uint64_t step, uint32_t slot, const fl
 {
     size_t at = slot - r->stripe.first;
 
+    if (r->limit > 0 && !(fabs((double)record[r->dim] - r->centre) <= r->limit)) {
+        replay_refill(r, slot, step);
+        r->replaced++;
+        return;
+    }
     memcpy(r->sample + at * r->dim, record, r->dim * sizeof *record);
     r->energy[at] = record[r->dim];
     r->written[at] = step;
@@ -153,6 +189,8 @@ enum ebm_status replay_store(struct replay *r, uint64_t step, size_t first, cons
     size_t me = comm_rank(r->comm), dim = r->dim, from, to;
 
     count_records(r, w);
+    for (size_t i = 0; i < r->draw.batch; i++)
+        r->drawn[r->draw.slot[i]] = step;
     for (size_t i = 0; i < r->draw.batch; i++)
         if (route(r, w, i, &from, &to) && from == me)
             put_record(r->out + r->out_at[to]++ * (dim + 1), x + (i - first) * dim,

@@ -8,7 +8,7 @@ enum { SUM_WAYS = 8 };
 enum ebm_status optimizer_init(struct optimizer *o, const struct spec *spec, size_t params,
                                struct ebm_error *err)
 {
-    *o = (struct optimizer){.spec = spec, .params = params};
+    *o = (struct optimizer){.spec = spec, .params = params, .lr = spec->optimizer.lr};
     o->m = calloc(params, sizeof *o->m);
     o->v = calloc(params, sizeof *o->v);
     if (o->m != NULL && o->v != NULL)
@@ -53,7 +53,7 @@ static void step_adam(struct optimizer *o, float *params, const float *gradient,
     double correct_m = 1 - pow(beta[0], t), correct_v = 1 - pow(beta[1], t);
     float b1 = (float)beta[0], b2 = (float)beta[1], a = (float)(1 - beta[0]);
     float b = (float)(1 - beta[1]), s = (float)scale, eps = (float)o->spec->optimizer.eps;
-    float rate = (float)(o->spec->optimizer.lr / correct_m);
+    float rate = (float)(o->lr / correct_m);
     float root = (float)(1 / sqrt(correct_v));
 
     for (size_t i = 0; i < o->params; i++) {
@@ -66,7 +66,7 @@ static void step_adam(struct optimizer *o, float *params, const float *gradient,
 
 static void step_sgd(struct optimizer *o, float *params, const float *gradient, double scale)
 {
-    float momentum = (float)o->spec->optimizer.momentum, rate = (float)o->spec->optimizer.lr;
+    float momentum = (float)o->spec->optimizer.momentum, rate = (float)o->lr;
     float s = (float)scale;
 
     for (size_t i = 0; i < o->params; i++) {

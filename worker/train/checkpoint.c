@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "stability/detector.h"
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the reals of a checkpoint are copied as they lie: this needs a little-endian machine"
 #endif
@@ -46,9 +48,9 @@ size_t checkpoint_section_bytes(const struct checkpoint_meta *m, enum checkpoint
     case SECTION_ENERGY:
         return m->replay_slots * sizeof(float);
     case SECTION_NET:
+    case SECTION_DETECTOR:
         return SIZE_MAX;
     case SECTION_END:
-    case SECTION_DETECTOR:
     case SECTION_COUNT:
         break;
     }
@@ -99,10 +101,11 @@ static void put_net(struct buf *b, const struct net *net)
 enum ebm_status checkpoint_begin(struct buf *blob, const struct checkpoint_meta *meta,
                                  const struct net *net, struct ebm_error *err)
 {
-    size_t bytes = MAGIC_BYTES + SECTION_COUNT * HEAD_BYTES + net->layers * LAYER_BYTES;
+    size_t bytes = MAGIC_BYTES + SECTION_COUNT * HEAD_BYTES + net->layers * LAYER_BYTES +
+                   sizeof(struct detector);
 
     for (int s = 0; s < SECTION_COUNT; s++)
-        if (s != SECTION_NET)
+        if (s != SECTION_NET && s != SECTION_DETECTOR)
             bytes += checkpoint_section_bytes(meta, (enum checkpoint_section)s);
     if (!buf_reserve(blob, bytes))
         return ebm_fail(err, EBM_ENOMEM, "no memory for a checkpoint of %zu bytes", bytes);

@@ -32,7 +32,7 @@ enum checkpoint_section {
     SECTION_SAMPLES = 6,  /* float (N, D) */
     SECTION_WRITTEN = 7,  /* u64 (N) */
     SECTION_ENERGY = 8,   /* float (N) */
-    SECTION_DETECTOR = 9, /* state of the divergence detector; empty */
+    SECTION_DETECTOR = 9, /* struct detector; empty or of another version: it starts afresh */
     SECTION_COUNT
 };
 

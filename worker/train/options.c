@@ -56,6 +56,21 @@ static enum ebm_status read_nan(struct train_hooks *h, struct ebm_error *err)
     return st;
 }
 
+/* EBM_TEST_LR_BURST=STEP:STEPS */
+static enum ebm_status read_burst(struct train_hooks *h, struct ebm_error *err)
+{
+    const char *text = getenv("EBM_TEST_LR_BURST");
+    unsigned long long step, steps;
+
+    if (text == NULL)
+        return EBM_OK;
+    if (sscanf(text, "%llu:%llu", &step, &steps) != 2)
+        return ebm_fail(err, EBM_EINVAL, "EBM_TEST_LR_BURST: '%.60s' is not STEP:STEPS", text);
+    h->burst_step = step;
+    h->burst_steps = steps;
+    return EBM_OK;
+}
+
 static enum ebm_status read_env(struct options *o, struct ebm_error *err)
 {
     const char *dir = getenv("EBM_ATTEMPT_DIR");
@@ -66,6 +81,10 @@ static enum ebm_status read_env(struct options *o, struct ebm_error *err)
         st = read_from_env("EBM_TEST_STEP_DELAY_MS", 60000, &delay, err);
     if (st == EBM_OK)
         st = read_nan(&o->hooks, err);
+    if (st == EBM_OK)
+        st = read_burst(&o->hooks, err);
+    if (st == EBM_OK)
+        st = read_from_env("EBM_TEST_POISON_AT", UINT32_MAX, &o->hooks.poison_step, err);
     o->threads = (size_t)threads;
     o->hooks.step_delay_ms = (int)delay;
     if (st != EBM_OK || o->standalone || o->action != OPTIONS_TRAIN)

@@ -2,7 +2,8 @@
  *
  * Under ebmd: no arguments; EBM_ATTEMPT_DIR holds spec.yaml, EBM_THREADS
  * says how many compute threads (else the spec does). For tests:
- * EBM_TEST_STEP_DELAY_MS=MS, EBM_TEST_NAN_AT=STEP[:RANK]. */
+ * EBM_TEST_STEP_DELAY_MS=MS, EBM_TEST_NAN_AT=STEP[:RANK], EBM_TEST_POISON_AT=STEP,
+ * EBM_TEST_LR_BURST=STEP:STEPS. */
 #ifndef EBM_TRAIN_OPTIONS_H
 #define EBM_TRAIN_OPTIONS_H
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "picture/picture.h"
+#include "train/intervention.h"
 #include "train/snapshot.h"
 
 enum { PROGRESS_LOG_MS = 10000, POINTS_SHOWN = 4096 };
@@ -24,7 +25,8 @@ struct run {
     int64_t log_ms; /* of the last progress line, with the next three */
     uint64_t log_step;
     double step_s, outside_s; /* since then: of steps, and outside chains and gradient passes */
-    bool bad_start;           /* the checkpoint to start from is not what it should be */
+    enum detector_verdict verdict; /* of the step before */
+    bool bad_start;                /* the checkpoint to start from is not what it should be */
 };
 
 static void tell_progress(struct run *r, const char *phase)
@@ -52,9 +54,21 @@ static void log_progress(struct run *r, const double *value)
     r->step_s = r->outside_s = 0;
 }
 
+/* Rank 0, when the detector's verdict changes. */
+static void tell_verdict(struct run *r, const struct step_result *result)
+{
+    if (r->sink == NULL || (result->verdict == r->verdict && !result->skipped))
+        return;
+    r->verdict = result->verdict;
+    log_info("stability", "step=%" PRIu64 " verdict=%s onset=%" PRIu64 " reason=\"%s\"",
+             r->trainer.step, detector_verdict_name(result->verdict), result->onset,
+             result->reason);
+}
+
 static void take_metrics(struct run *r, const struct step_result *result)
 {
-    struct sink_row row = {.step = r->trainer.step, .time_ms = clock_wall_ms()};
+    /* A step that was not taken has a row as well: it says why. */
+    struct sink_row row = {.step = r->trainer.step + result->bad, .time_ms = clock_wall_ms()};
 
     memcpy(row.value, result->value, sizeof row.value);
     r->gap_sum += fabs(result->value[METRIC_ENERGY_GAP]);
@@ -115,7 +129,7 @@ static enum ebm_status draw_picture(struct run *r, const float *x, size_t n, str
     struct net_shape shape = r->config->net->in;
     float lo, hi;
 
-    trainer_noise_range(r->config->spec, &lo, &hi);
+    spec_sample_range(r->config->spec, &lo, &hi);
     if (are_points(shape))
         return picture_points_png(x, n, lo, hi, png, err);
     return picture_grid_png(x, n, shape, lo, hi, png, err);
@@ -216,8 +230,11 @@ static enum ebm_status turn(struct run *r, struct run_ending *ending, struct ebm
         return st;
     if (result.bad) {
         end_as(r, ending, "diverged", result.reason);
+        ending->onset = result.onset;
+        take_metrics(r, &result);
         return EBM_OK;
     }
+    tell_verdict(r, &result);
     take_metrics(r, &result);
     tell_progress(r, "training");
     st = take_results(r, result.order, err);
@@ -258,6 +275,18 @@ static enum ebm_status open_trainer(struct run *r, struct comm *comm, struct ebm
     return st;
 }
 
+/* Collective. */
+static enum ebm_status intervene(struct run *r, struct ebm_error *err)
+{
+    uint64_t purged = 0;
+    enum ebm_status st = intervention_begin(&r->trainer, &purged, err);
+
+    if (purged > 0)
+        log_info("purge", "step=%" PRIu64 " slots=%" PRIu64 " held=%zu", r->trainer.step, purged,
+                 r->trainer.replay.stripe.end - r->trainer.replay.stripe.first);
+    return st;
+}
+
 /* Collective. Asks the sink where to start, which may take long, and goes
  * there. */
 static enum ebm_status start(struct run *r, struct comm *comm, struct ebm_error *err)
@@ -280,6 +309,8 @@ static enum ebm_status start(struct run *r, struct comm *comm, struct ebm_error 
     if (st == EBM_OK && bytes > 0) {
         st = snapshot_load(&r->trainer, &blob, err);
         r->bad_start = st == EBM_ECORRUPT;
+        if (st == EBM_OK)
+            st = intervene(r, err);
     }
     buf_fini(&blob);
     r->kept_step = r->trainer.step;

@@ -19,6 +19,7 @@ struct run_ending {
     const char *outcome;
     char reason[480];
     uint64_t step;
+    uint64_t onset; /* of a divergence: the first step that is not trusted; else 0 */
 };
 
 /* Collective. Trains to an outcome; an error of any rank becomes the outcome

@@ -120,7 +120,8 @@ enum ebm_status snapshot_take(struct trainer *t, struct buf *blob, struct ebm_er
             st = gather(t, slots, part[i].item, part[i].mine, to, err);
     }
     if (st == EBM_OK && root) {
-        checkpoint_add(blob, SECTION_DETECTOR, 0);
+        memcpy(checkpoint_add(blob, SECTION_DETECTOR, sizeof t->detector), &t->detector,
+               sizeof t->detector);
         checkpoint_end(blob);
         assert(buf_ok(blob));
     }
@@ -142,6 +143,19 @@ static void load_moments(struct trainer *t, const struct checkpoint *c)
     t->opt.t = c->meta.optimizer_t;
 }
 
+/* None in a checkpoint of before there was one, or of another version. */
+static void load_detector(struct trainer *t, const struct checkpoint *c)
+{
+    struct detector d;
+
+    detector_init(&t->detector);
+    if (c->bytes[SECTION_DETECTOR] != sizeof d)
+        return;
+    memcpy(&d, c->section[SECTION_DETECTOR], sizeof d);
+    if (d.version == t->detector.version)
+        t->detector = d;
+}
+
 /* Rank 0: everything but the buffer, into its own trainer. */
 static enum ebm_status load_root(struct trainer *t, const struct buf *blob, struct checkpoint *c,
                                  struct ebm_error *err)
@@ -155,6 +169,7 @@ static enum ebm_status load_root(struct trainer *t, const struct buf *blob, stru
     t->step = c->meta.step;
     memcpy(t->params, c->section[SECTION_PARAMS], t->net->params * sizeof(float));
     load_moments(t, c);
+    load_detector(t, c);
     return EBM_OK;
 }
 
@@ -170,9 +185,22 @@ static enum ebm_status share_root(struct trainer *t, struct ebm_error *err)
         st = comm_broadcast(t->comm, t->opt.m, bytes, err);
     if (st == EBM_OK)
         st = comm_broadcast(t->comm, t->opt.v, bytes, err);
+    if (st == EBM_OK)
+        st = comm_broadcast(t->comm, &t->detector, sizeof t->detector, err);
     t->step = count[0];
     t->opt.t = count[1];
     return st;
+}
+
+/* When each slot was written, to all ranks. */
+static enum ebm_status share_ages(struct trainer *t, const struct checkpoint *c,
+                                  struct ebm_error *err)
+{
+    size_t bytes = t->replay.slots * sizeof *t->replay.drawn;
+
+    if (comm_rank(t->comm) == 0)
+        memcpy(t->replay.drawn, c->section[SECTION_WRITTEN], bytes);
+    return comm_broadcast(t->comm, t->replay.drawn, bytes, err);
 }
 
 enum ebm_status snapshot_load(struct trainer *t, const struct buf *blob, struct ebm_error *err)
@@ -189,6 +217,8 @@ enum ebm_status snapshot_load(struct trainer *t, const struct buf *blob, struct 
     replay_parts(t, part);
     for (size_t i = 0; st == EBM_OK && t->replay.slots > 0 && i < REPLAY_PARTS; i++)
         st = scatter(t, slots, part[i].item, part[i].mine, c.section[part[i].section], err);
+    if (st == EBM_OK && t->replay.slots > 0)
+        st = share_ages(t, &c, err);
     if (st != EBM_OK)
         return st;
     st = trainer_params_changed(t, err);

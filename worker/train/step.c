@@ -1,10 +1,12 @@
 /* The training step: trainer_step. */
 #include <math.h>
 #include <omp.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "train/intervention.h"
 #include "train/trainer.h"
 
 /* One shard's items of the global batch. */
@@ -17,8 +19,10 @@ static struct tree_range shard_items(const struct trainer *t, size_t shard)
 
 static void read_data(const struct trainer *t, struct tree_range items, float *x)
 {
+    uint64_t batch = intervention_batch(t->spec, t->step);
+
     for (size_t i = items.first; i < items.end; i++)
-        dataset_read(t->data, t->step, i, t->sample[i - t->chains.first],
+        dataset_read(t->data, batch, i, t->sample[i - t->chains.first],
                      x + (i - items.first) * t->dim);
 }
 
@@ -42,7 +46,7 @@ static enum ebm_status run_chains(const struct trainer *t, size_t lane, struct t
                                   float *x, double *sums, struct ebm_error *err)
 {
     struct engine_chain chain = {
-        .sampler = &t->spec->sampler,
+        .sampler = &t->sampler,
         .noise = rng_key_make(t->spec->seed, RNG_LANGEVIN, t->spec->noise_epoch),
         .iteration = (uint32_t)t->step,
         .first_chain = (uint32_t)items.first,
@@ -72,12 +76,28 @@ static enum ebm_status add_side(const struct trainer *t, size_t lane, double sig
     return st;
 }
 
-static bool poisoned(const struct trainer *t, size_t shard)
+/* The hooks, where they apply. */
+static const struct train_hooks *hooks_of(const struct trainer *t)
 {
-    const struct train_hooks *h = t->hooks;
+    static const struct train_hooks none;
 
-    return h != NULL && h->nan_step == t->step + 1 && h->nan_rank == comm_rank(t->comm) &&
-           shard == t->mine.first && t->spec->noise_epoch == 0;
+    return t->hooks != NULL && t->spec->noise_epoch == 0 ? t->hooks : &none;
+}
+
+static bool gets_nan(const struct trainer *t, size_t shard)
+{
+    const struct train_hooks *h = hooks_of(t);
+
+    return h->nan_step == t->step + 1 && h->nan_rank == comm_rank(t->comm) &&
+           shard == t->mine.first;
+}
+
+/* Every fifth slot, by its number in the whole buffer. */
+static void poison_buffer(struct trainer *t)
+{
+    for (size_t s = t->replay.stripe.first; s < t->replay.stripe.end; s++)
+        for (size_t i = 0; s % 5 == 0 && i < t->dim; i++)
+            t->replay.sample[(s - t->replay.stripe.first) * t->dim + i] = s % 2 == 0 ? 1e3f : -1e3f;
 }
 
 /* A shard from its data to its vector. */
@@ -99,8 +119,11 @@ static enum ebm_status run_shard(const struct trainer *t, size_t lane, size_t sh
         st = add_side(t, lane, +1, l->data, n, slot, l->energy, &l->err);
     if (st == EBM_OK)
         st = add_side(t, lane, -1, x, n, slot, t->energy + at, &l->err);
+    loss_add_data(sums, l->data, n, t->dim);
     loss_add_samples(sums, x, n, t->dim, clamp ? t->lo : 1, clamp ? t->hi : 0);
-    if (poisoned(t, shard))
+    if (t->spec->sampler.init == CHAIN_REPLAY)
+        loss_add_fresh(sums, t->energy + at, t->replay.draw.fresh + items.first, n);
+    if (gets_nan(t, shard))
         tree_vector_floats(slot)[0] = NAN;
     return st;
 }
@@ -133,15 +156,21 @@ static enum ebm_status compute(struct trainer *t, enum sink_order order, struct 
     size_t items = t->chains.end - t->chains.first, own = t->mine.end - t->mine.first;
     enum ebm_status st = EBM_OK;
 
-    dataset_plan(t->data, t->step, t->chains.first, items, t->sample);
+    t->sampler = t->spec->sampler;
+    t->sampler.steps = intervention_langevin_steps(t->spec, t->step);
+    dataset_plan(t->data, intervention_batch(t->spec, t->step), t->chains.first, items, t->sample);
     if (t->spec->sampler.init == CHAIN_REPLAY) {
-        draw_make(&t->replay.draw, t->step);
+        replay_draw(&t->replay, t->step);
         st = replay_fetch(&t->replay, t->chains.first, t->x, err);
     }
     if (st == EBM_OK && t->failure.code == EBM_OK)
         run_shards(t);
     if (st == EBM_OK && own > 0 && t->failure.code != EBM_OK)
         tree_vector_sums(t->vector, t->slots)[SUM_ERRORS] = 1;
+    if (st == EBM_OK && own > 0) {
+        tree_vector_sums(t->vector, t->slots)[SUM_REPLACED] = (double)t->replay.replaced;
+        t->replay.replaced = 0;
+    }
     if (st == EBM_OK && comm_rank(t->comm) == 0)
         tree_vector_sums(t->vector, t->slots)[SUM_ORDER] = (double)order;
     return st != EBM_OK
@@ -149,16 +178,41 @@ static enum ebm_status compute(struct trainer *t, enum sink_order order, struct 
                : comm_reduce(t->comm, &t->plan, t->vector, t->slots, t->mine.first, t->result, err);
 }
 
+/* The learning rate of the step that is about to be taken. */
+static double learning_rate(const struct trainer *t)
+{
+    const struct train_hooks *h = hooks_of(t);
+    double lr = intervention_lr(t->spec, t->step);
+    bool burst = h->burst_step > 0 && t->step + 1 >= h->burst_step &&
+                 t->step + 1 < h->burst_step + h->burst_steps;
+
+    return burst ? lr * 100 : lr;
+}
+
+/* What the buffer will not keep, by the energies of this batch. */
+static void settle_quarantine(struct trainer *t, const double *value)
+{
+    const struct baseline *energy = &t->detector.baseline[SIGNAL_ENERGY];
+    bool warm = t->detector.healthy >= t->limits.warmup;
+
+    t->replay.centre = value[METRIC_ENERGY_SAMPLE];
+    t->replay.limit = warm ? t->spec->replay.quarantine * exp(energy->median) : 0;
+}
+
 /* Parameters, moments and buffer; only after the step was found good. */
 static enum ebm_status apply(struct trainer *t, double norm, struct ebm_error *err)
 {
+    t->opt.lr = learning_rate(t);
     optimizer_step(&t->opt, t->params, tree_vector_floats(t->result),
                    optimizer_clip(&t->opt, norm));
     t->step++;
     t->failure.code = trainer_params_changed(t, &t->failure);
     if (t->spec->sampler.init != CHAIN_REPLAY)
         return EBM_OK;
-    return replay_store(&t->replay, t->step, t->chains.first, t->x, t->energy, err);
+    enum ebm_status st = replay_store(&t->replay, t->step, t->chains.first, t->x, t->energy, err);
+    if (hooks_of(t)->poison_step == t->step)
+        poison_buffer(t);
+    return st;
 }
 
 /* Seconds of a step that lasted so long, less the engine's. */
@@ -187,7 +241,7 @@ static struct loss_scale scale_of(const struct trainer *t)
     return (struct loss_scale){
         .batch = t->batch,
         .dim = t->dim,
-        .langevin_steps = (size_t)t->spec->sampler.steps,
+        .langevin_steps = (size_t)t->sampler.steps,
         .energy_l2 = t->spec->objective.energy_l2,
         .max_energy = t->spec->stability.max_energy,
     };
@@ -202,26 +256,53 @@ static void delay(const struct trainer *t)
         nanosleep(&pause, NULL);
 }
 
+static double or_nan(double x)
+{
+    return x > 0 ? x : NAN;
+}
+
+/* Before anything is touched; the same on all ranks. */
+static void judge(struct trainer *t, const struct loss_scale *scale, const double *sums,
+                  double norm, struct step_result *out)
+{
+    struct detector_judgement j;
+
+    loss_figures(scale, sums, norm, out->value);
+    detector_feed(&t->detector, &t->limits, t->step + 1, out->value, &j);
+    out->bad = loss_is_bad(scale, sums, norm, t->step + 1, out->reason, sizeof out->reason);
+    if (!out->bad)
+        snprintf(out->reason, sizeof out->reason, "%s", j.reason);
+    out->bad |= j.verdict == VERDICT_TRIP;
+    out->skipped = j.verdict == VERDICT_SKIP;
+    out->verdict = out->bad ? VERDICT_TRIP : j.verdict;
+    out->onset = j.onset;
+    out->value[METRIC_LANGEVIN_LOW] = or_nan(j.langevin_low);
+    out->value[METRIC_LANGEVIN_HIGH] = or_nan(j.langevin_high);
+    out->value[METRIC_SUSPICION] = j.suspicion;
+}
+
 enum ebm_status trainer_step(struct trainer *t, enum sink_order order, struct step_result *out,
                              struct ebm_error *err)
 {
     double begin = clock_mono_s();
-    struct loss_scale scale = scale_of(t);
 
     delay(t);
     *out = (struct step_result){0};
     enum ebm_status st = compute(t, order, err);
     if (st != EBM_OK)
         return st;
+    struct loss_scale scale = scale_of(t);
     const double *sums = tree_vector_sums(t->vector, t->result);
     st = agree_on_failure(t, sums[SUM_ERRORS] > 0, err);
     if (st != EBM_OK)
         return st;
     double norm = optimizer_norm(tree_vector_floats(t->result), t->net->params);
     out->order = (enum sink_order)sums[SUM_ORDER];
-    loss_figures(&scale, sums, norm, out->value);
-    out->bad = loss_is_bad(&scale, sums, norm, t->step + 1, out->reason, sizeof out->reason);
-    if (!out->bad)
+    judge(t, &scale, sums, norm, out);
+    settle_quarantine(t, out->value);
+    if (out->skipped)
+        t->step++;
+    else if (!out->bad)
         st = apply(t, norm, err);
     double seconds = clock_mono_s() - begin;
     out->value[METRIC_STEP_SECONDS] = seconds;

@@ -25,18 +25,6 @@ void trainer_start_params(const struct net *net, uint64_t seed, float *params)
     }
 }
 
-void trainer_noise_range(const struct spec *spec, float *lo, float *hi)
-{
-    bool toy = strncmp(spec->data.dataset, "toy/", 4) == 0;
-
-    *lo = toy ? -4.0f : 0.0f;
-    *hi = toy ? 4.0f : 1.0f;
-    if (spec->sampler.clamp_on) {
-        *lo = (float)spec->sampler.clamp[0];
-        *hi = (float)spec->sampler.clamp[1];
-    }
-}
-
 static void *aligned_zero(size_t bytes)
 {
     bytes = (bytes + ALIGN) / ALIGN * ALIGN;
@@ -155,7 +143,9 @@ enum ebm_status trainer_init(struct trainer *t, const struct spec *spec, const s
                           .threads = threads,
                           .dim = net_shape_size(net->in),
                           .batch = (size_t)spec->data.batch_size};
-    trainer_noise_range(spec, &t->lo, &t->hi);
+    spec_sample_range(spec, &t->lo, &t->hi);
+    detector_init(&t->detector);
+    detector_limits_of(spec, &t->limits);
     enum ebm_status st = open_parts(t, err);
     if (st == EBM_OK) {
         trainer_start_params(net, spec->seed, t->params);

@@ -23,13 +23,18 @@
 #include "net/net.h"
 #include "opt/opt.h"
 #include "spec/spec.h"
+#include "stability/detector.h"
 
 enum { TRAINER_REASON = 240 };
 
 /* For tests of what happens when a step goes wrong. */
 struct train_hooks {
-    uint64_t nan_step; /* the step whose gradient gets a NaN, 0 = none; only in noise epoch 0 */
+    /* All but the delay: only in noise epoch 0; a step of 0 is never. */
+    uint64_t nan_step; /* the step whose gradient gets a NaN */
     size_t nan_rank;
+    uint64_t poison_step; /* after which a fifth of the buffer is +-1e3 */
+    uint64_t burst_step;  /* from which the learning rate is a hundredfold, for burst_steps */
+    uint64_t burst_steps;
     int step_delay_ms; /* rank 0 sleeps so long in each step */
 };
 
@@ -51,9 +56,10 @@ struct trainer {
     struct engine *engine;
     struct dataset *data;
     struct optimizer opt;
-    struct replay replay; /* empty unless sampler.init is replay */
-    uint64_t step;        /* steps taken */
-    float *params;        /* owned, (P) */
+    struct replay replay;        /* empty unless sampler.init is replay */
+    uint64_t step;               /* steps taken */
+    struct spec_sampler sampler; /* of this step: K may differ from the spec's */
+    float *params;               /* owned, (P) */
     size_t dim, batch, tile, shards;
     float lo, hi;             /* of the noise that chains begin from */
     struct tree_range mine;   /* shards */
@@ -66,7 +72,9 @@ struct trainer {
     uint64_t *sample;              /* owned, (chains): of the data */
     struct lane *lane;             /* owned, (threads) */
     float *lane_block;             /* owned */
-    struct ebm_error failure;      /* of this rank, to be told in the next sum; code OK: none */
+    struct detector detector;      /* the same on all ranks */
+    struct detector_limits limits;
+    struct ebm_error failure; /* of this rank, to be told in the next sum; code OK: none */
 };
 
 /* Not collective. Loads the data and sets the parameters to their start. The
@@ -84,8 +92,11 @@ struct tree_range trainer_chains(const struct trainer *t, size_t rank);
 
 struct step_result {
     enum sink_order order; /* rank 0's, on every rank */
-    bool bad;              /* the step was not taken: a hard sign of divergence */
-    char reason[TRAINER_REASON];
+    bool bad;              /* the step was not taken: the run has diverged */
+    bool skipped;          /* the step was not taken, as a lone bad one; it counts */
+    uint64_t onset;        /* of a divergence: the first step that is not trusted */
+    enum detector_verdict verdict;
+    char reason[TRAINER_REASON]; /* why it is not OK */
     double value[METRIC_COUNT];
     /* Of METRIC_STEP_SECONDS, what this rank's busiest lane did not spend in
      * chains and gradient passes: data, figures, the sum and the wait for
@@ -101,9 +112,5 @@ enum ebm_status trainer_step(struct trainer *t, enum sink_order order, struct st
 /* The start of the parameters: weights and biases uniform within
  * 1/sqrt(fan-in) (LeCun et al. 1998, section 4.6, as PyTorch's layers do). */
 void trainer_start_params(const struct net *net, uint64_t seed, float *params);
-
-/* The range of the noise that chains begin from: the sampler's clamp, or
- * [-4, 4] for a toy and [0, 1] for images where there is none. */
-void trainer_noise_range(const struct spec *spec, float *lo, float *hi);
 
 #endif

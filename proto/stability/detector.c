@@ -1,0 +1,389 @@
+#include "stability/detector.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    VERSION = 1,
+    QUIET_ENDS = 10, /* iterations below halfway that end an onset */
+    TOGETHER = 100,  /* rules that fire within so many iterations count together */
+    TRIP_WEIGHT = 2,
+    HELD_DOUBLES = 300, /* a rule that holds so long counts twice */
+    ONE_SIDED = 500,
+    SKIPS_WINDOW = 64
+};
+
+#define FRESH_SLOW  0.05 /* of the slow mean of the fresh chains' excess */
+#define LEVEL_SLOW  0.01 /* of the slow mean of |gap| */
+#define GAP_FLOOR   0.02 /* of the energies: the least deviation of the gap */
+#define FRESH_FLOOR 3.0  /* energies: the least excess of fresh chains that counts */
+#define TINY        1e-30
+
+/* A soft signal and when it counts. `sigmas`: its limit is at least so many
+ * deviations of its own healthy history, so that a noisy run is given room. */
+struct rule {
+    const char *name, *what;
+    double sigmas;
+    unsigned need, window; /* at most 64 */
+    unsigned weight;
+};
+
+static const struct rule detector_rules[SIGNAL_COUNT] = {
+    [SIGNAL_GAP] = {"energy-gap", "the energy gap", 0, 20, 20, 2},
+    [SIGNAL_LANGEVIN] = {"langevin-grad", "r_t", 6, 45, 50, 1},
+    [SIGNAL_GRAD] = {"param-grad", "the parameter gradient", 6, 10, 20, 1},
+    [SIGNAL_ENERGY] = {"energy", "the size of the energies", 6, 20, 20, 1},
+    [SIGNAL_MEAN] = {"sample-mean", "the samples' mean", 6, 45, 50, 1},
+    [SIGNAL_SPREAD] = {"sample-spread", "the samples' spread", 6, 45, 50, 1},
+    [SIGNAL_FRESH] = {"fresh-chains", "the excess energy of fresh chains", 10, 50, 60, 1},
+};
+
+const char *detector_signal_name(enum detector_signal s)
+{
+    return (unsigned)s < SIGNAL_COUNT ? detector_rules[s].name : "?";
+}
+
+const char *detector_verdict_name(enum detector_verdict v)
+{
+    static const char *const name[] = {"ok", "warn", "skip", "trip"};
+
+    return (unsigned)v < sizeof name / sizeof name[0] ? name[v] : "?";
+}
+
+void detector_limits_of(const struct spec *s, struct detector_limits *out)
+{
+    float lo, hi;
+
+    spec_sample_range(s, &lo, &hi);
+    *out = (struct detector_limits){
+        .warmup = (uint64_t)s->stability.warmup_steps,
+        .gap = s->stability.gap_deviations,
+        .langevin = s->stability.langevin_ratio,
+        .grad = s->stability.gradient_ratio,
+        .max_energy = s->stability.max_energy,
+        .range = (double)(hi - lo),
+        .skips_max = (uint64_t)s->stability.skip_bad_steps,
+        .soft = s->stability.detector == SWITCH_ON,
+    };
+}
+
+void detector_init(struct detector *d)
+{
+    memset(d, 0, sizeof *d);
+    d->version = VERSION;
+}
+
+void detector_forget(struct detector *d)
+{
+    detector_init(d);
+}
+
+/* ---- signals ---- */
+
+static double ratio(double a, double b)
+{
+    return log((a > TINY ? a : TINY) / (b > TINY ? b : TINY));
+}
+
+/* How far each signal may go up and down from its median. */
+struct room {
+    double up, down;
+};
+
+static double spread_of(const struct detector *d)
+{
+    double floor = GAP_FLOOR * exp(d->baseline[SIGNAL_ENERGY].median);
+    double deviation = d->baseline[SIGNAL_GAP].deviation;
+
+    return (deviation > floor ? deviation : floor) + TINY;
+}
+
+static struct room room_of(const struct detector *d, const struct detector_limits *l,
+                           enum detector_signal s)
+{
+    double sigmas = detector_rules[s].sigmas * d->baseline[s].deviation;
+    struct room r = {INFINITY, INFINITY};
+
+    switch (s) {
+    case SIGNAL_GAP:
+        r.up = r.down = l->gap * spread_of(d);
+        return r;
+    case SIGNAL_LANGEVIN:
+        r = (struct room){log(l->langevin), log(2 * l->langevin)};
+        break;
+    case SIGNAL_GRAD:
+        r.up = log(l->grad);
+        break;
+    case SIGNAL_ENERGY:
+        r.up = log(30.0);
+        break;
+    case SIGNAL_MEAN:
+        r = (struct room){0.25, 0.25};
+        break;
+    case SIGNAL_SPREAD:
+        r = (struct room){log(2.5), log(4.0)};
+        break;
+    case SIGNAL_FRESH:
+        r.up = FRESH_FLOOR * exp(d->baseline[SIGNAL_ENERGY].median);
+        break;
+    case SIGNAL_COUNT:
+        break;
+    }
+    r.up = r.up > sigmas ? r.up : sigmas;
+    r.down = r.down > sigmas ? r.down : sigmas;
+    return r;
+}
+
+static void read_signals(const struct detector *d, const struct detector_limits *l,
+                         const double value[METRIC_COUNT], double signal[SIGNAL_COUNT])
+{
+    signal[SIGNAL_GAP] = value[METRIC_ENERGY_GAP];
+    signal[SIGNAL_LANGEVIN] = ratio(value[METRIC_LANGEVIN_GRAD], 1);
+    signal[SIGNAL_GRAD] = ratio(value[METRIC_PARAM_GRAD], 1);
+    signal[SIGNAL_ENERGY] = ratio(value[METRIC_ENERGY_RMS], 1);
+    signal[SIGNAL_MEAN] = (value[METRIC_SAMPLE_MEAN] - value[METRIC_DATA_MEAN]) / l->range;
+    signal[SIGNAL_SPREAD] = ratio(value[METRIC_SAMPLE_STD], value[METRIC_DATA_STD]);
+    signal[SIGNAL_FRESH] = d->fresh_mean;
+}
+
+/* Share of its room that a signal has used. */
+static double share_of(const struct detector *d, const struct detector_limits *l,
+                       enum detector_signal s, double signal)
+{
+    struct room r = room_of(d, l, s);
+    double away = signal - d->baseline[s].median;
+
+    return away >= 0 ? away / r.up : -away / r.down;
+}
+
+/* ---- hard signs ---- */
+
+static bool is_hard(const struct detector_limits *l, const double value[METRIC_COUNT])
+{
+    static const enum wire_metric must[] = {
+        METRIC_LOSS,       METRIC_ENERGY_DATA, METRIC_ENERGY_SAMPLE, METRIC_LANGEVIN_GRAD,
+        METRIC_PARAM_GRAD, METRIC_SAMPLE_MEAN, METRIC_SAMPLE_STD,
+    };
+
+    for (size_t i = 0; i < sizeof must / sizeof must[0]; i++)
+        if (!isfinite(value[must[i]]))
+            return true;
+    return fabs(value[METRIC_ENERGY_DATA]) > l->max_energy ||
+           fabs(value[METRIC_ENERGY_SAMPLE]) > l->max_energy;
+}
+
+/* ---- rules ---- */
+
+static uint64_t window_of(const struct rule *r)
+{
+    return r->window >= 64 ? UINT64_MAX : ((uint64_t)1 << r->window) - 1;
+}
+
+static void watch_one(struct detector_watch *w, const struct rule *r, double share, uint64_t step)
+{
+    w->over = w->over << 1 | (share >= 1);
+    w->quiet = share >= 0.5 ? 0 : w->quiet + 1;
+    if (share >= 0.5 && w->since == 0)
+        w->since = step;
+    else if (w->quiet >= QUIET_ENDS)
+        w->since = 0;
+    bool holds = (unsigned)__builtin_popcountll(w->over & window_of(r)) >= r->need;
+    w->held = holds ? w->held + 1 : 0;
+    if (holds)
+        w->fired = step;
+}
+
+/* The gap has had one sign for long, and has doubled: what comes before data
+ * and samples part for good. */
+static bool is_one_sided(const struct detector *d)
+{
+    double usual = fabs(d->baseline[SIGNAL_GAP].median) + spread_of(d);
+
+    return fabs(d->one_sided) >= ONE_SIDED && d->gap_level > 2 * usual;
+}
+
+static void follow_gap(struct detector *d, double gap)
+{
+    if ((gap > 0) != (d->one_sided > 0))
+        d->one_sided = 0;
+    d->one_sided += gap > 0 ? 1 : -1;
+    d->gap_level += LEVEL_SLOW * (fabs(gap) - d->gap_level);
+}
+
+static unsigned weight_of(const struct detector *d, enum detector_signal s, uint64_t step)
+{
+    const struct detector_watch *w = &d->watch[s];
+
+    if (s == SIGNAL_GAP && is_one_sided(d))
+        return TRIP_WEIGHT;
+    if (w->fired == 0 || step - w->fired > TOGETHER)
+        return 0;
+    return w->held >= HELD_DOUBLES ? TRIP_WEIGHT : detector_rules[s].weight;
+}
+
+/* ---- the verdict ---- */
+
+static uint64_t onset_of(const struct detector *d, uint64_t step)
+{
+    uint64_t onset = step;
+
+    for (int s = 0; s < SIGNAL_COUNT; s++)
+        if (d->watch[s].since != 0 && d->watch[s].since < onset)
+            onset = d->watch[s].since;
+    return onset;
+}
+
+static void explain(const struct detector *d, const struct detector_limits *l,
+                    enum detector_signal s, double signal, uint64_t step, char *text, size_t size)
+{
+    const struct rule *r = &detector_rules[s];
+    const struct detector_watch *w = &d->watch[s];
+    double median = d->baseline[s].median;
+    uint64_t since = w->since != 0 ? w->since : step;
+
+    if (s == SIGNAL_GAP && w->fired == 0)
+        snprintf(text, size, "%s (%.4g) has had one sign for %.0f steps and has doubled", r->what,
+                 signal, fabs(d->one_sided));
+    else if (s == SIGNAL_GAP)
+        snprintf(text, size,
+                 "%s is %.4g, %.1f deviations from its healthy %.4g, since step %" PRIu64, r->what,
+                 signal, fabs(signal - median) / spread_of(d), median, since);
+    else if (s == SIGNAL_MEAN || s == SIGNAL_FRESH)
+        snprintf(text, size, "%s left its band (%.3g, healthy %.3g) at step %" PRIu64, r->what,
+                 signal * (s == SIGNAL_MEAN ? l->range : 1),
+                 median * (s == SIGNAL_MEAN ? l->range : 1), since);
+    else
+        snprintf(text, size, "%s left its band (%.4g, healthy %.4g) at step %" PRIu64, r->what,
+                 exp(signal), exp(median), since);
+}
+
+/* A lone bad gradient: nothing else stands out, and few were skipped lately. */
+static bool is_lone(const struct detector *d, const struct detector_limits *l,
+                    const double share[SIGNAL_COUNT])
+{
+    for (int s = 0; s < SIGNAL_COUNT; s++)
+        if (s != SIGNAL_GRAD && share[s] >= 1)
+            return false;
+    return share[SIGNAL_GRAD] >= 1 && (uint64_t)__builtin_popcountll(d->skips) < l->skips_max;
+}
+
+static void say(const struct detector *d, const struct detector_limits *l,
+                const double signal[SIGNAL_COUNT], enum detector_signal first,
+                enum detector_signal second, uint64_t step, struct detector_judgement *out)
+{
+    size_t n = sizeof out->reason;
+    char text[sizeof out->reason];
+
+    out->signal = first;
+    explain(d, l, first, signal[first], step, out->reason, n);
+    if (second == SIGNAL_COUNT)
+        return;
+    explain(d, l, second, signal[second], step, text, sizeof text);
+    size_t used = strlen(out->reason);
+    snprintf(out->reason + used, n - used, "; %s", text);
+}
+
+static void judge(struct detector *d, const struct detector_limits *l,
+                  const double signal[SIGNAL_COUNT], const double share[SIGNAL_COUNT],
+                  uint64_t step, struct detector_judgement *out)
+{
+    enum detector_signal first = SIGNAL_COUNT, second = SIGNAL_COUNT;
+    unsigned sum = 0, best = 0;
+
+    for (int s = 0; s < SIGNAL_COUNT; s++) {
+        unsigned weight = weight_of(d, (enum detector_signal)s, step);
+        sum += weight;
+        if (weight > best) {
+            second = first;
+            first = (enum detector_signal)s;
+            best = weight;
+        } else if (weight > 0 && second == SIGNAL_COUNT) {
+            second = (enum detector_signal)s;
+        }
+    }
+    bool skips = sum < TRIP_WEIGHT && is_lone(d, l, share);
+    d->skips = d->skips << 1 | skips;
+    if (sum >= TRIP_WEIGHT || (sum > 0 && !skips)) {
+        out->verdict = sum >= TRIP_WEIGHT ? VERDICT_TRIP : VERDICT_WARN;
+        say(d, l, signal, first, second, step, out);
+    } else if (skips) {
+        out->verdict = VERDICT_SKIP;
+        say(d, l, signal, SIGNAL_GRAD, SIGNAL_COUNT, step, out);
+    }
+    out->onset = onset_of(d, step);
+}
+
+/* ---- history ---- */
+
+static bool is_quiet(const struct detector *d, const double share[SIGNAL_COUNT])
+{
+    for (int s = 0; s < SIGNAL_COUNT; s++) {
+        const struct rule *r = &detector_rules[s];
+        unsigned over = (unsigned)__builtin_popcountll(d->watch[s].over & window_of(r));
+        if (share[s] >= 1 || over > r->need / 4)
+            return false;
+    }
+    return true;
+}
+
+static void remember(struct detector *d, const struct detector_limits *l,
+                     const double signal[SIGNAL_COUNT])
+{
+    /* The first half of the warm-up is no history: r_t begins far below. */
+    if (++d->healthy <= l->warmup / 2)
+        return;
+    for (int s = 0; s < SIGNAL_COUNT; s++)
+        baseline_put(&d->baseline[s], signal[s]);
+}
+
+static void note_band(const struct detector *d, const struct detector_limits *l,
+                      struct detector_judgement *out)
+{
+    const struct baseline *b = &d->baseline[SIGNAL_LANGEVIN];
+    struct room r = room_of(d, l, SIGNAL_LANGEVIN);
+
+    if (b->count == 0)
+        return;
+    out->langevin_low = exp(b->median - r.down);
+    out->langevin_high = exp(b->median + r.up);
+}
+
+void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t step,
+                   const double value[METRIC_COUNT], struct detector_judgement *out)
+{
+    double signal[SIGNAL_COUNT], share[SIGNAL_COUNT] = {0};
+    bool warm = d->healthy >= l->warmup;
+
+    *out = (struct detector_judgement){.onset = step};
+    if (is_hard(l, value)) {
+        out->verdict = VERDICT_TRIP;
+        out->suspicion = 1;
+        out->onset = onset_of(d, step);
+        snprintf(out->reason, sizeof out->reason,
+                 "step %" PRIu64 ": a figure is not finite, or an energy is beyond its limit",
+                 step);
+        return;
+    }
+    if (!l->soft)
+        return;
+    if (isfinite(value[METRIC_FRESH_GAP]))
+        d->fresh_mean += FRESH_SLOW * (value[METRIC_FRESH_GAP] - d->fresh_mean);
+    follow_gap(d, value[METRIC_ENERGY_GAP]);
+    read_signals(d, l, value, signal);
+    for (int s = 0; s < SIGNAL_COUNT; s++) {
+        if (warm)
+            share[s] = share_of(d, l, (enum detector_signal)s, signal[s]);
+        watch_one(&d->watch[s], &detector_rules[s], share[s], step);
+        if (share[s] > out->suspicion) {
+            out->suspicion = share[s];
+            out->signal = (enum detector_signal)s;
+        }
+    }
+    if (is_quiet(d, share))
+        remember(d, l, signal);
+    if (warm)
+        judge(d, l, signal, share, step, out);
+    note_band(d, l, out);
+}

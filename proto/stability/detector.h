@@ -1,0 +1,105 @@
+/* The divergence detector: a pure function over the scalars of a step.
+ *
+ * Every rank holds the same scalars after the sum and feeds them in before
+ * the step changes anything, so all decide the same in the same iteration.
+ * The same scalars are the run's metrics, so a recorded run can be judged
+ * again with other thresholds. The state is plain numbers, and travels in the
+ * checkpoint.
+ *
+ * Hard signs (a value that is not finite, a mean energy beyond its limit) are
+ * a trip at once. Each soft signal is compared with the run's own healthy
+ * history: the median and the median absolute deviation over the last
+ * iterations in which nothing stood out; while something does, the history is
+ * frozen. A signal has to persist (`need` of the last `window` iterations)
+ * before its rule fires. The trip names its onset: the first iteration from
+ * which a signal that led to it was halfway to its limit without a break.
+ *
+ * The signals and where they come from (r_t, the gap: Nijkamp et al. 2020,
+ * appendices C and D; the others: practice, see RESULTS.md for what they were
+ * calibrated on) are the rows of detector_rules. */
+#ifndef EBM_STABILITY_DETECTOR_H
+#define EBM_STABILITY_DETECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spec/spec.h"
+#include "stability/baseline.h"
+#include "wire/wire.h"
+
+enum detector_signal {
+    SIGNAL_GAP,      /* mean E(data) - mean E(sample), against its spread */
+    SIGNAL_LANGEVIN, /* r_t, as a ratio */
+    SIGNAL_GRAD,     /* norm of the parameter gradient, as a ratio */
+    SIGNAL_ENERGY,   /* root mean square of the energies, as a ratio */
+    SIGNAL_MEAN,     /* mean of the samples less that of the data, against the range */
+    SIGNAL_SPREAD,   /* standard deviation of the samples over that of the data, as a ratio */
+    SIGNAL_FRESH,    /* chains from noise end with a higher energy than those of the buffer */
+    SIGNAL_COUNT
+};
+
+enum detector_verdict {
+    VERDICT_OK,
+    VERDICT_WARN, /* a rule has fired; not enough for a trip */
+    VERDICT_SKIP, /* one bad gradient: this step should not be taken */
+    VERDICT_TRIP
+};
+
+/* What the spec settles. */
+struct detector_limits {
+    uint64_t warmup;       /* healthy iterations before soft signals count */
+    double gap;            /* deviations of the gap from its median */
+    double langevin, grad; /* ratios to the median */
+    double max_energy;     /* of a mean energy: hard */
+    double range;          /* hi - lo of a sample's elements */
+    bool soft;             /* soft signals count */
+    uint64_t skips_max;    /* lone bad steps in 100 that are skipped; 0: none is */
+};
+
+/* A rule's place in the state. */
+struct detector_watch {
+    uint64_t over;  /* bit i: the signal was beyond its limit i iterations ago */
+    uint64_t since; /* step from which it has been halfway there; 0: it is not */
+    uint64_t fired; /* step at which the rule last held; 0 = never */
+    uint64_t quiet; /* iterations since it was halfway */
+    uint64_t held;  /* iterations in a row in which the rule has held */
+};
+
+struct detector {
+    uint64_t version;
+    uint64_t healthy;  /* iterations in the history, in all */
+    uint64_t skips;    /* bit i: the step i iterations ago was skipped (64) */
+    double fresh_mean; /* slow mean of the fresh chains' excess */
+    double one_sided;  /* iterations in a row with the same sign of the gap, signed */
+    double gap_level;  /* slow mean of |gap| */
+    struct detector_watch watch[SIGNAL_COUNT];
+    struct baseline baseline[SIGNAL_COUNT];
+};
+
+struct detector_judgement {
+    enum detector_verdict verdict;
+    uint64_t onset;                     /* of a trip: the first step that is not trusted */
+    double suspicion;                   /* largest share of a limit that a signal has reached */
+    enum detector_signal signal;        /* which one */
+    double langevin_low, langevin_high; /* healthy band of r_t; 0, 0 before there is one */
+    char reason[240];                   /* "" when OK */
+};
+
+void detector_limits_of(const struct spec *s, struct detector_limits *out);
+
+void detector_init(struct detector *d);
+
+/* One iteration; value: its metrics, step: its number, from 1. Only the
+ * figures that come out of the sum are looked at, never the times. */
+void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t step,
+                   const double value[METRIC_COUNT], struct detector_judgement *out);
+
+/* After the run was changed so that its history says little: soft signals
+ * start again with an empty one. */
+void detector_forget(struct detector *d);
+
+const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
+const char *detector_verdict_name(enum detector_verdict v);
+
+#endif

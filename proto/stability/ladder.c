@@ -1,0 +1,143 @@
+#include "stability/ladder.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SKIP_BATCHES = 200, BURN_IN = 5 };
+
+#define LR_GENTLE    0.5
+#define LR_OLDER     0.25
+#define LR_LEAST     (1.0 / 64)
+#define STEPS_GENTLE 1.5
+#define STEPS_MOST   4.0
+#define ENERGY_L2    0.1
+/* How far one Langevin step may move an element, as a share of the range:
+ * the clip of the recipes for images (0.03 at a step size of 20), then 0.01. */
+#define MOVE       0.3
+#define MOVE_AGAIN 0.1
+#define CLIP_NORM  0.1
+
+static const char blanks[] = " ,\t";
+
+static const char *const names[LADDER_COUNT] = {
+    [LADDER_NOISE] = "noise",
+    [LADDER_GENTLE] = "gentle",
+    [LADDER_FIRM] = "firm",
+    [LADDER_OLDER] = "older",
+};
+
+const char *ladder_name(enum ladder_rung r)
+{
+    return (unsigned)r < LADDER_COUNT ? names[r] : "?";
+}
+
+static enum ladder_rung find(const char *word, size_t n)
+{
+    int r = 0;
+
+    while (r < LADDER_COUNT && (strlen(names[r]) != n || strncmp(names[r], word, n) != 0))
+        r++;
+    return (enum ladder_rung)r;
+}
+
+/* The next word; NULL at the end. */
+static const char *next_word(const char **text, size_t *n)
+{
+    const char *word = *text + strspn(*text, blanks);
+
+    *n = strcspn(word, blanks);
+    *text = word + *n;
+    return *n > 0 ? word : NULL;
+}
+
+bool ladder_is_list(const char *text, char *word, size_t size)
+{
+    size_t n, words = 0;
+    const char *w;
+
+    snprintf(word, size, "%s", "");
+    while ((w = next_word(&text, &n)) != NULL) {
+        words++;
+        if (find(w, n) != LADDER_COUNT)
+            continue;
+        snprintf(word, size, "%.*s", (int)n, w);
+        return false;
+    }
+    return words > 0;
+}
+
+enum ladder_rung ladder_at(const char *text, uint64_t n)
+{
+    enum ladder_rung r = LADDER_NOISE;
+    size_t length;
+    const char *w;
+
+    for (uint64_t i = 0; i <= n && (w = next_word(&text, &length)) != NULL; i++)
+        r = find(w, length);
+    return r < LADDER_COUNT ? r : LADDER_NOISE;
+}
+
+static void add(struct ladder_change *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add(struct ladder_change *c, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(c->set[c->sets++], LADDER_SET_MAX, fmt, ap);
+    va_end(ap);
+}
+
+/* The next of the notches .005, .03, .1 (of a range of 1). */
+static double more_noise(double now, double range)
+{
+    static const double notch[] = {0.005, 0.03, 0.1};
+
+    for (size_t i = 0; i < sizeof notch / sizeof notch[0]; i++)
+        if (now < notch[i] * range * 0.999)
+            return notch[i] * range;
+    return now;
+}
+
+static void make_firm(const struct spec *s, double range, struct ladder_change *c)
+{
+    double clip = 2 * MOVE * range / s->sampler.step_size;
+    double noise = more_noise(s->data.noise_std, range);
+
+    if (s->sampler.gradient_clip > 0 && s->sampler.gradient_clip <= clip * 1.001)
+        clip = 2 * MOVE_AGAIN * range / s->sampler.step_size;
+    if (s->sampler.gradient_clip <= 0 || clip < s->sampler.gradient_clip)
+        add(c, "sampler.gradient_clip=%.6g", clip);
+    if (noise > s->data.noise_std && noise <= 10)
+        add(c, "data.noise_std=%.6g", noise);
+    if (s->objective.energy_l2 < ENERGY_L2)
+        add(c, "objective.energy_l2=%g", ENERGY_L2);
+    if (s->optimizer.kind == OPTIMIZER_ADAM && s->optimizer.gradient_clip <= 0)
+        add(c, "optimizer.gradient_clip=%g", CLIP_NORM);
+}
+
+void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64_t at_step,
+                 double range, struct ladder_change *out)
+{
+    double lr = again ? s->intervention.lr_factor : 1,
+           steps = again ? s->intervention.steps_factor : 1;
+    bool whole = rung >= LADDER_FIRM;
+
+    *out = (struct ladder_change){.sets = 0};
+    if (rung >= LADDER_GENTLE) {
+        lr *= rung == LADDER_OLDER ? LR_OLDER : LR_GENTLE;
+        steps *= STEPS_GENTLE;
+    }
+    add(out, "intervention.at_step=%" PRIu64, at_step);
+    add(out, "intervention.skip_batches=%" PRId64, s->intervention.skip_batches + SKIP_BATCHES);
+    add(out, "intervention.purge=%s", whole ? "all" : "outliers");
+    add(out, "intervention.burn_in=%d", whole ? BURN_IN : 0);
+    add(out, "intervention.lr_factor=%.6g", lr > LR_LEAST ? lr : LR_LEAST);
+    add(out, "intervention.steps_factor=%.6g", steps < STEPS_MOST ? steps : STEPS_MOST);
+    if (whole)
+        make_firm(s, range, out);
+}

@@ -1,0 +1,369 @@
+/* The divergence detector and the ladder, on runs that are made up. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "stability/detector.h"
+#include "stability/ladder.h"
+
+static const struct detector_limits limits = {.warmup = 500,
+                                              .gap = 8,
+                                              .langevin = 5,
+                                              .grad = 10,
+                                              .max_energy = 1e5,
+                                              .range = 1,
+                                              .soft = true,
+                                              .skips_max = 3};
+
+struct stage {
+    struct detector d;
+    struct detector_judgement j;
+    uint64_t step, trips, skips, warns;
+    uint32_t seed;
+    double value[METRIC_COUNT]; /* of the step to come, set by heal */
+};
+
+static double normal(struct stage *s, uint32_t stream)
+{
+    float x[4];
+
+    rng_normal(rng_key_make(s->seed, RNG_SAMPLES, 0), (uint32_t)s->step, stream, 0, 0, 4, x);
+    return (double)x[0];
+}
+
+/* The figures of a healthy step: as a run on images has them, noise and the
+ * growth of r_t at the beginning included. */
+static void heal(struct stage *s)
+{
+    double t = (double)s->step, rise = 1 - exp(-t / 80);
+
+    s->value[METRIC_ENERGY_GAP] = 0.002 * normal(s, 0);
+    s->value[METRIC_ENERGY_DATA] = 0.01 * normal(s, 1) + 0.02 * sin(t / 900);
+    s->value[METRIC_ENERGY_SAMPLE] = s->value[METRIC_ENERGY_DATA] - s->value[METRIC_ENERGY_GAP];
+    s->value[METRIC_LOSS] = s->value[METRIC_ENERGY_GAP];
+    s->value[METRIC_LANGEVIN_GRAD] = 0.008 * rise * exp(0.2 * normal(s, 2)) + 1e-6;
+    s->value[METRIC_PARAM_GRAD] = 0.04 * exp(0.5 * normal(s, 3));
+    s->value[METRIC_ENERGY_RMS] = 0.03 * exp(0.2 * normal(s, 4));
+    s->value[METRIC_SAMPLE_MEAN] = 0.29 + 0.02 * normal(s, 5);
+    s->value[METRIC_DATA_MEAN] = 0.286;
+    s->value[METRIC_SAMPLE_STD] = 0.36;
+    s->value[METRIC_DATA_STD] = 0.353;
+    s->value[METRIC_FRESH_GAP] = s->step % 7 == 0 ? NAN : 0.02 + 0.02 * normal(s, 6);
+}
+
+static void feed(struct stage *s)
+{
+    s->step++;
+    detector_feed(&s->d, &limits, s->step, s->value, &s->j);
+    s->trips += s->j.verdict == VERDICT_TRIP;
+    s->skips += s->j.verdict == VERDICT_SKIP;
+    s->warns += s->j.verdict == VERDICT_WARN;
+}
+
+static void run_healthy(struct stage *s, uint64_t steps)
+{
+    for (uint64_t i = 0; i < steps; i++) {
+        heal(s);
+        feed(s);
+    }
+}
+
+static void open_stage(struct stage *s, uint32_t seed)
+{
+    *s = (struct stage){.seed = seed};
+    detector_init(&s->d);
+}
+
+static void a_healthy_run_is_left_alone(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    for (uint32_t seed = 1; seed <= 5; seed++) {
+        open_stage(&s, seed);
+        run_healthy(&s, 20000);
+        assert_int_equal(s.trips, 0);
+        assert_int_equal(s.skips, 0);
+        assert_int_equal(s.warns, 0);
+        assert_true(s.j.langevin_low > 0 && s.j.langevin_low < 0.008);
+        assert_true(s.j.langevin_high > 0.008 && s.j.langevin_high < 0.1);
+    }
+}
+
+static void what_is_not_finite_trips_at_once(void **state)
+{
+    static const enum wire_metric each[] = {METRIC_LOSS, METRIC_ENERGY_DATA, METRIC_ENERGY_SAMPLE,
+                                            METRIC_LANGEVIN_GRAD, METRIC_PARAM_GRAD};
+    struct stage s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof each / sizeof each[0]; i++) {
+        open_stage(&s, 1);
+        run_healthy(&s, 3); /* also within the warm-up */
+        heal(&s);
+        s.value[each[i]] = i % 2 == 0 ? NAN : INFINITY;
+        feed(&s);
+        assert_int_equal(s.j.verdict, VERDICT_TRIP);
+        assert_int_equal(s.j.onset, 4);
+    }
+}
+
+static void a_runaway_energy_trips_at_once(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 1);
+    heal(&s);
+    s.value[METRIC_ENERGY_SAMPLE] = -1.01e5;
+    feed(&s);
+    assert_int_equal(s.j.verdict, VERDICT_TRIP);
+}
+
+/* Feeds until it trips; returns the step of the trip, 0: it did not. */
+static uint64_t run_until_trip(struct stage *s, uint64_t most,
+                               void (*spoil)(struct stage *s, uint64_t since))
+{
+    for (uint64_t i = 1; i <= most; i++) {
+        heal(s);
+        spoil(s, i);
+        feed(s);
+        if (s->j.verdict == VERDICT_TRIP)
+            return s->step;
+    }
+    return 0;
+}
+
+static void sink_gap(struct stage *s, uint64_t since)
+{
+    s->value[METRIC_ENERGY_GAP] -= 0.03 + 0.0001 * (double)since;
+}
+
+static void a_gap_that_stays_away_trips_in_twenty_steps(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 2);
+    run_healthy(&s, 3000);
+    assert_int_equal(run_until_trip(&s, 100, sink_gap), 3020);
+    assert_int_equal(s.j.onset, 3001);
+    assert_int_equal(s.j.signal, SIGNAL_GAP);
+    assert_non_null(strstr(s.j.reason, "energy gap"));
+}
+
+static void grow_langevin(struct stage *s, uint64_t since)
+{
+    double growth = exp((double)since / 40);
+
+    s->value[METRIC_LANGEVIN_GRAD] *= growth;
+    s->value[METRIC_PARAM_GRAD] *= growth * growth;
+}
+
+static void r_and_gradient_that_grow_together_trip(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 3);
+    run_healthy(&s, 3000);
+    uint64_t trip = run_until_trip(&s, 1000, grow_langevin);
+    assert_in_range(trip, 3060, 3200);
+    assert_in_range(s.j.onset, 3001, 3080);
+    assert_non_null(strstr(s.j.reason, "r_t"));
+}
+
+static void lift_langevin(struct stage *s, uint64_t since)
+{
+    (void)since;
+    s->value[METRIC_LANGEVIN_GRAD] *= 8;
+}
+
+/* One rule warns; only when it does not pass for long is it a trip. */
+static void one_rule_alone_warns_first(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 4);
+    run_healthy(&s, 3000);
+    uint64_t trip = run_until_trip(&s, 2000, lift_langevin);
+    assert_in_range(trip, 3300, 3400);
+    assert_in_range(s.warns, 200, 400);
+    assert_int_equal(s.j.onset, 3001);
+}
+
+static void a_lone_bad_gradient_is_skipped(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 5);
+    run_healthy(&s, 2000);
+    for (int i = 0; i < 4; i++) {
+        heal(&s);
+        s.value[METRIC_PARAM_GRAD] = 50;
+        feed(&s);
+        assert_int_equal(s.j.verdict, i < 3 ? VERDICT_SKIP : VERDICT_OK);
+        run_healthy(&s, 5);
+    }
+    assert_int_equal(s.trips, 0);
+    run_healthy(&s, 100);
+    heal(&s);
+    s.value[METRIC_PARAM_GRAD] = 50;
+    feed(&s);
+    assert_int_equal(s.j.verdict, VERDICT_SKIP);
+}
+
+/* A slow change is not a divergence: the history goes along. */
+static void slow_drift_is_healthy(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 6);
+    run_healthy(&s, 1000);
+    for (int i = 0; i < 20000; i++) {
+        double growth = exp((double)i / 5000);
+        heal(&s);
+        s.value[METRIC_LANGEVIN_GRAD] *= growth;
+        s.value[METRIC_PARAM_GRAD] *= growth;
+        s.value[METRIC_ENERGY_GAP] *= growth;
+        feed(&s);
+    }
+    assert_int_equal(s.trips + s.warns + s.skips, 0);
+}
+
+static void off_it_sees_hard_signs_only(void **state)
+{
+    struct detector_limits off = limits;
+    struct stage s;
+
+    (void)state;
+    off.soft = false;
+    open_stage(&s, 7);
+    for (uint64_t i = 1; i < 3000; i++) {
+        heal(&s);
+        s.value[METRIC_ENERGY_GAP] = i > 2000 ? -100 : 0;
+        detector_feed(&s.d, &off, i, s.value, &s.j);
+        assert_int_equal(s.j.verdict, VERDICT_OK);
+    }
+    s.value[METRIC_LOSS] = NAN;
+    detector_feed(&s.d, &off, 3000, s.value, &s.j);
+    assert_int_equal(s.j.verdict, VERDICT_TRIP);
+}
+
+/* The state is all there is: a copy goes on as the original does. */
+static void a_copy_of_the_state_goes_on_the_same(void **state)
+{
+    struct stage a, b;
+
+    (void)state;
+    open_stage(&a, 8);
+    run_healthy(&a, 1777);
+    b = a;
+    uint64_t trip = run_until_trip(&a, 1000, grow_langevin);
+    assert_int_equal(run_until_trip(&b, 1000, grow_langevin), trip);
+    assert_memory_equal(&a.d, &b.d, sizeof a.d);
+}
+
+static void median_and_deviation(void **state)
+{
+    float v[] = {5, 1, 9, 3, 7, 2, 8, 4, 6};
+    double median, deviation;
+    struct baseline b = {0};
+
+    (void)state;
+    baseline_of(v, 9, &median, &deviation);
+    assert_true(median == 5);
+    assert_true(fabs(deviation - 2 * 1.4826) < 1e-6);
+    for (int i = 0; i < 5000; i++)
+        baseline_put(&b, i < 3000 ? 1e9 : (i * 7919 % 1000) / 1000.0);
+    baseline_put(&b, NAN);
+    assert_true(fabs(b.median - 0.5) < 0.02);
+    assert_true(fabs(b.deviation - 1.4826 * 0.25) < 0.02);
+}
+
+/* ---- the ladder ---- */
+
+static const char *set_of(const struct ladder_change *c, const char *key)
+{
+    size_t n = strlen(key);
+
+    for (size_t i = 0; i < c->sets; i++)
+        if (strncmp(c->set[i], key, n) == 0 && c->set[i][n] == '=')
+            return c->set[i] + n + 1;
+    return "";
+}
+
+static void rungs_are_read(void **state)
+{
+    char word[32];
+
+    (void)state;
+    assert_true(ladder_is_list("noise gentle, firm older", word, sizeof word));
+    assert_false(ladder_is_list("noise gentel", word, sizeof word));
+    assert_string_equal(word, "gentel");
+    assert_false(ladder_is_list(" , ", word, sizeof word));
+    assert_int_equal(ladder_at("noise gentle firm older", 0), LADDER_NOISE);
+    assert_int_equal(ladder_at("noise gentle firm older", 2), LADDER_FIRM);
+    assert_int_equal(ladder_at("noise gentle", 7), LADDER_GENTLE);
+}
+
+static void rungs_escalate(void **state)
+{
+    struct spec s = {.sampler = {.steps = 60, .step_size = 20, .gradient_clip = 0.03},
+                     .optimizer = {.lr = 1e-4},
+                     .intervention = {.lr_factor = 1, .steps_factor = 1}};
+    struct ladder_change c;
+
+    (void)state;
+    s.data.noise_std = 0.005;
+    ladder_plan(&s, LADDER_NOISE, false, 400, 1, &c);
+    assert_string_equal(set_of(&c, "intervention.at_step"), "400");
+    assert_string_equal(set_of(&c, "intervention.skip_batches"), "200");
+    assert_string_equal(set_of(&c, "intervention.purge"), "outliers");
+    assert_string_equal(set_of(&c, "intervention.lr_factor"), "1");
+    s.intervention.skip_batches = 200;
+    ladder_plan(&s, LADDER_GENTLE, true, 400, 1, &c);
+    assert_string_equal(set_of(&c, "intervention.skip_batches"), "400");
+    assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.5");
+    assert_string_equal(set_of(&c, "intervention.steps_factor"), "1.5");
+    s.intervention.lr_factor = 0.5;
+    ladder_plan(&s, LADDER_FIRM, true, 400, 1, &c);
+    assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.25");
+    assert_string_equal(set_of(&c, "intervention.purge"), "all");
+    assert_string_equal(set_of(&c, "data.noise_std"), "0.03");
+    assert_string_equal(set_of(&c, "objective.energy_l2"), "0.1");
+    assert_string_equal(set_of(&c, "sampler.gradient_clip"), "0.01");
+    ladder_plan(&s, LADDER_OLDER, false, 400, 1, &c);
+    assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.25");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_healthy_run_is_left_alone),
+        cmocka_unit_test(what_is_not_finite_trips_at_once),
+        cmocka_unit_test(a_runaway_energy_trips_at_once),
+        cmocka_unit_test(a_gap_that_stays_away_trips_in_twenty_steps),
+        cmocka_unit_test(r_and_gradient_that_grow_together_trip),
+        cmocka_unit_test(one_rule_alone_warns_first),
+        cmocka_unit_test(a_lone_bad_gradient_is_skipped),
+        cmocka_unit_test(slow_drift_is_healthy),
+        cmocka_unit_test(off_it_sees_hard_signs_only),
+        cmocka_unit_test(a_copy_of_the_state_goes_on_the_same),
+        cmocka_unit_test(median_and_deviation),
+        cmocka_unit_test(rungs_are_read),
+        cmocka_unit_test(rungs_escalate),
+    };
+
+    return cmocka_run_group_tests_name("stability", tests, NULL, NULL);
+}
