@@ -24,6 +24,8 @@ struct ending {
     struct store_job job;
     struct store_attempt attempt;
     struct outcome outcome;
+    struct spec spec;
+    char recovery[STORE_REASON_MAX]; /* what a recovery does */
 };
 
 /* ---- deciding ---- */
@@ -36,11 +38,15 @@ static bool says_why(enum store_intent intent)
 
 static enum ebm_status decide(struct daemon *d, struct ending *e, struct ebm_error *err)
 {
-    struct spec spec;
-    enum ebm_status rc = replan_read_spec(d, e->job.id, &spec, err);
+    bool is_new = false;
+    enum ebm_status rc = replan_read_spec(d, e->job.id, &e->spec, err);
 
+    if (rc == EBM_OK && strcmp(e->attempt.reported, "diverged") == 0)
+        rc = recovery_is_new(d, &e->attempt, (uint64_t)e->spec.stability.clean_steps, &is_new, err);
     if (rc != EBM_OK)
         return rc;
+    if (is_new)
+        e->job.rollbacks_used = 0; /* progress: budget and ladder begin again */
     const struct outcome_case c = {
         .intent = e->job.intent,
         .intent_reason = says_why(e->job.intent) ? e->job.reason : "",
@@ -50,9 +56,9 @@ static enum ebm_status decide(struct daemon *d, struct ending *e, struct ebm_err
         .reported_reason = e->attempt.reported_reason,
         .end = &e->end,
         .forced = e->live->forced,
-        .on_divergence = spec.stability.on_divergence,
+        .on_divergence = e->spec.stability.on_divergence,
         .rollbacks_used = e->job.rollbacks_used,
-        .max_rollbacks = (uint32_t)spec.stability.max_rollbacks,
+        .max_rollbacks = (uint32_t)e->spec.stability.max_rollbacks,
         .restarts_used = e->job.restarts_used,
         .max_restarts = e->job.max_restarts,
     };
@@ -120,11 +126,17 @@ static enum ebm_status plan_next(struct daemon *d, struct ending *e, struct ebm_
     case NEXT_NEWEST:
         return plan_newest(d, e, err);
     case NEXT_RECOVER:
-        return recovery_plan(d, &e->job, &e->attempt, err);
+        return recovery_plan(d, &e->job, &e->attempt, e->job.rollbacks_used, e->recovery,
+                             sizeof e->recovery, err);
     case NEXT_PLANNED:
         return EBM_OK;
     case NEXT_NONE:
         break;
+    }
+    if (strcmp(e->outcome.attempt_outcome, "diverged") == 0) {
+        enum ebm_status rc = recovery_distrust(d, &e->job, &e->attempt, err);
+        if (rc != EBM_OK)
+            return rc;
     }
     /* A rollback that was overtaken by a kill. */
     return e->job.plan_cause[0] != '\0' ? replan_drop(d, &e->job, err) : EBM_OK;
@@ -154,7 +166,12 @@ static enum ebm_status change_job(struct daemon *d, struct ending *e, struct ebm
     j->intent = INTENT_NONE;
     j->restarts_used += e->outcome.uses_restart;
     j->rollbacks_used += e->outcome.uses_rollback;
-    snprintf(j->reason, sizeof j->reason, "%s", e->outcome.job_reason);
+    if (e->outcome.next == NEXT_RECOVER)
+        snprintf(j->reason, sizeof j->reason, "rollback %u of %" PRId64 " %.140s: %.190s",
+                 j->rollbacks_used, e->spec.stability.max_rollbacks, e->recovery,
+                 e->outcome.attempt_reason);
+    else
+        snprintf(j->reason, sizeof j->reason, "%s", e->outcome.job_reason);
     wire_mend_text(j->reason);
     rc = jobs_save(d, j, err);
     return rc == EBM_OK ? log_consequence(d, e, err) : rc;

@@ -1,11 +1,13 @@
 #include "recovery.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "jobs.h"
 #include "replan.h"
+#include "stability/ladder.h"
 #include "target.h"
 
 /* Whether a fork can go back to where it began: a person chose that one. */
@@ -14,7 +16,38 @@ static bool is_usable(const struct store_checkpoint *c)
     return c->id != 0 && strcmp(c->health, "poisoned") != 0;
 }
 
-/* Checkpoints of the line, rising by (step, id). */
+/* ---- the incident ---- */
+
+struct furthest {
+    uint32_t before; /* attempts from here on do not count */
+    uint64_t step;
+    bool any;
+};
+
+static bool look(void *arg, const struct store_attempt *a)
+{
+    struct furthest *f = arg;
+
+    if (a->attempt >= f->before || strcmp(a->outcome, "diverged") != 0)
+        return true;
+    f->any = true;
+    if (a->last_step > f->step)
+        f->step = a->last_step;
+    return true;
+}
+
+enum ebm_status recovery_is_new(struct daemon *d, const struct store_attempt *a,
+                                uint64_t clean_steps, bool *is_new, struct ebm_error *err)
+{
+    struct furthest f = {.before = a->attempt};
+    enum ebm_status rc = store_attempt_each(d->store, a->job, look, &f, err);
+
+    *is_new = !f.any || a->last_step >= f.step + clean_steps;
+    return rc;
+}
+
+/* ---- checkpoints of the line, rising by (step, id) ---- */
+
 struct line_rows {
     const struct lineage *line;
     struct buf rows; /* of struct store_checkpoint */
@@ -29,10 +62,26 @@ static bool collect(void *arg, const struct store_checkpoint *c)
     return true;
 }
 
-static enum ebm_status distrust(struct daemon *d, const struct store_job *job,
-                                struct store_checkpoint *c, struct ebm_error *err)
+static enum ebm_status read_rows(struct daemon *d, int64_t job, struct line_rows *r,
+                                 struct ebm_error *err)
 {
-    if (strcmp(c->health, "probation") != 0)
+    enum ebm_status rc = store_checkpoint_each(d->store, job, false, collect, r, err);
+
+    if (rc == EBM_OK && !buf_ok(&r->rows))
+        rc = ebm_fail(err, EBM_ENOMEM, "out of memory for the checkpoints of a job");
+    return rc;
+}
+
+static struct store_checkpoint *rows_of(const struct line_rows *r, size_t *n)
+{
+    *n = r->rows.size / sizeof(struct store_checkpoint);
+    return (struct store_checkpoint *)(void *)r->rows.data;
+}
+
+static enum ebm_status make_suspect(struct daemon *d, const struct store_job *job,
+                                    struct store_checkpoint *c, struct ebm_error *err)
+{
+    if (strcmp(c->health, "suspect") == 0 || strcmp(c->health, "poisoned") == 0)
         return EBM_OK;
     strcpy(c->health, "suspect");
     enum ebm_status rc = store_checkpoint_update(d->store, c, err);
@@ -42,62 +91,188 @@ static enum ebm_status distrust(struct daemon *d, const struct store_job *job,
                     c->id, c->step);
 }
 
-static enum ebm_status choose(struct daemon *d, const struct store_job *job,
-                              const struct store_attempt *a, struct store_checkpoint *rows,
-                              size_t n, size_t *target, struct ebm_error *err)
+static bool on_probation(const struct store_checkpoint *c)
 {
-    char why[TARGET_WHY_MAX];
-    struct ebm_error none;
+    return strcmp(c->health, "probation") == 0;
+}
+
+/* Steps from here on are not trusted. */
+static uint64_t onset_of(const struct store_attempt *a)
+{
+    return a->reported_onset > 0 ? a->reported_onset : a->last_step + 1;
+}
+
+static enum ebm_status distrust_from(struct daemon *d, const struct store_job *job, uint64_t onset,
+                                     struct store_checkpoint *rows, size_t n, struct ebm_error *err)
+{
     enum ebm_status rc = EBM_OK;
 
     for (size_t i = 0; rc == EBM_OK && i < n; i++)
-        if (rows[i].id == a->from_checkpoint)
-            rc = distrust(d, job, &rows[i], err);
-    if (rc != EBM_OK || target_choose("last-healthy", rows, n, target, why, &none) != EBM_OK)
-        *target = n;
-    for (size_t i = 0; rc == EBM_OK && i < n; i++)
-        if (*target == n || rows[i].id > rows[*target].id)
-            rc = distrust(d, job, &rows[i], err);
+        if (rows[i].step >= onset)
+            rc = make_suspect(d, job, &rows[i], err);
     return rc;
 }
 
-static enum ebm_status plan_from(struct daemon *d, struct store_job *job,
-                                 const struct store_attempt *a, const struct lineage *line,
-                                 struct ebm_error *err)
+enum ebm_status recovery_distrust(struct daemon *d, const struct store_job *job,
+                                  const struct store_attempt *a, struct ebm_error *err)
 {
-    struct replan plan = {.cause = "rollback", .actor = "ebmd", .new_noise = true};
-    struct line_rows r = {.line = line};
-    struct store_checkpoint origin;
-    size_t target = 0;
+    struct lineage line = {0};
+    struct line_rows r = {.line = &line};
+    size_t n;
 
     buf_init(&r.rows);
-    enum ebm_status rc = store_checkpoint_each(d->store, job->id, false, collect, &r, err);
-    if (rc == EBM_OK && !buf_ok(&r.rows))
-        rc = ebm_fail(err, EBM_ENOMEM, "out of memory for the checkpoints of a job");
-    struct store_checkpoint *rows = (struct store_checkpoint *)(void *)r.rows.data;
-    size_t n = r.rows.size / sizeof *rows;
+    enum ebm_status rc = lineage_read(d->store, job->id, a->attempt, &line, err);
     if (rc == EBM_OK)
-        rc = choose(d, job, a, rows, n, &target, err);
+        rc = read_rows(d, job->id, &r, err);
+    struct store_checkpoint *rows = rows_of(&r, &n);
     if (rc == EBM_OK)
-        rc = jobs_origin(d, job->id, line, &origin, err);
-    if (rc == EBM_OK && target < n)
-        plan.from = &rows[target];
-    else if (rc == EBM_OK && is_usable(&origin))
-        plan.from = &origin;
-    if (rc == EBM_OK)
-        rc = replan(d, job, &plan, err);
+        rc = distrust_from(d, job, onset_of(a), rows, n, err);
+    lineage_fini(&line);
     buf_fini(&r.rows);
     return rc;
 }
 
-enum ebm_status recovery_plan(struct daemon *d, struct store_job *job,
-                              const struct store_attempt *a, struct ebm_error *err)
+/* ---- the target ---- */
+
+/* The newest healthy one, else the newest on probation, of the first n; their
+ * number where there is none. */
+static size_t choose_of(const struct store_checkpoint *rows, size_t n)
+{
+    char why[TARGET_WHY_MAX];
+    struct ebm_error none;
+    size_t target = n;
+
+    return target_choose("last-healthy", rows, n, &target, why, &none) == EBM_OK ? target : n;
+}
+
+static size_t count_below(const struct store_checkpoint *rows, size_t n, uint64_t step)
+{
+    size_t k = 0;
+
+    while (k < n && rows[k].step < step)
+        k++;
+    return k;
+}
+
+/* Rows at and after *target are left behind; n: none is left. */
+static size_t choose_target(const struct store_attempt *a, enum ladder_rung rung,
+                            const struct store_checkpoint *rows, size_t n)
+{
+    uint64_t onset = onset_of(a);
+    uint64_t margin = a->reported_onset > RECOVERY_MARGIN ? RECOVERY_MARGIN : 0;
+    size_t within = count_below(rows, n, onset - margin);
+
+    if (rung == LADDER_OLDER && a->from_step > 0) {
+        size_t older = count_below(rows, within, a->from_step);
+        size_t target = choose_of(rows, older);
+        if (target < older)
+            return target;
+    }
+    size_t target = choose_of(rows, within);
+    if (target < within)
+        return target;
+    within = count_below(rows, n, onset);
+    target = choose_of(rows, within);
+    return target < within ? target : n;
+}
+
+/* What diverged before it proved itself is not trusted again; nor is what
+ * came after the one that is. */
+static enum ebm_status settle_target(struct daemon *d, const struct store_job *job,
+                                     const struct store_attempt *a, enum ladder_rung rung,
+                                     struct store_checkpoint *rows, size_t n, size_t *target,
+                                     struct ebm_error *err)
+{
+    enum ebm_status rc = distrust_from(d, job, onset_of(a), rows, n, err);
+
+    for (size_t i = 0; rc == EBM_OK && i < n; i++)
+        if (rows[i].id == a->from_checkpoint && on_probation(&rows[i]))
+            rc = make_suspect(d, job, &rows[i], err);
+    *target = choose_target(a, rung, rows, n);
+    for (size_t i = 0; rc == EBM_OK && i < n; i++)
+        if (on_probation(&rows[i]) && (*target == n || rows[i].id > rows[*target].id))
+            rc = make_suspect(d, job, &rows[i], err);
+    return rc;
+}
+
+static enum ebm_status find_start(struct daemon *d, const struct store_job *job,
+                                  const struct store_attempt *a, enum ladder_rung rung,
+                                  struct store_checkpoint *out, struct ebm_error *err)
 {
     struct lineage line = {0};
-    enum ebm_status rc = lineage_read(d->store, job->id, a->attempt, &line, err);
+    struct line_rows r = {.line = &line};
+    size_t n = 0, target = 0;
 
+    *out = (struct store_checkpoint){.id = 0};
+    buf_init(&r.rows);
+    enum ebm_status rc = lineage_read(d->store, job->id, a->attempt, &line, err);
     if (rc == EBM_OK)
-        rc = plan_from(d, job, a, &line, err);
+        rc = read_rows(d, job->id, &r, err);
+    struct store_checkpoint *rows = rows_of(&r, &n);
+    if (rc == EBM_OK)
+        rc = settle_target(d, job, a, rung, rows, n, &target, err);
+    if (rc == EBM_OK && target < n)
+        *out = rows[target];
+    else if (rc == EBM_OK)
+        rc = jobs_origin(d, job->id, &line, out, err);
+    if (!is_usable(out))
+        out->id = 0;
     lineage_fini(&line);
+    buf_fini(&r.rows);
     return rc;
+}
+
+/* ---- the plan ---- */
+
+static void tell(const struct store_checkpoint *from, enum ladder_rung rung,
+                 const struct ladder_change *change, char *say, size_t size)
+{
+    char where[64] = "to the start";
+    size_t used;
+
+    if (from->id != 0)
+        snprintf(where, sizeof where, "to c%" PRId64 ", step %" PRIu64, from->id, from->step);
+    used = (size_t)snprintf(say, size, "%s, by \"%s\"", where, ladder_name(rung));
+    ladder_describe(change, say + used, size - used);
+}
+
+static enum ebm_status plan_change(struct daemon *d, struct store_job *job,
+                                   const struct store_checkpoint *from,
+                                   const struct ladder_change *change, struct ebm_error *err)
+{
+    const char *set[LADDER_SETS_MAX];
+    const struct replan plan = {
+        .cause = "rollback",
+        .actor = "ebmd",
+        .from = from->id != 0 ? from : NULL,
+        .set = set,
+        .sets = change->sets,
+        .new_noise = true,
+    };
+
+    for (size_t i = 0; i < change->sets; i++)
+        set[i] = change->set[i];
+    return replan(d, job, &plan, err);
+}
+
+enum ebm_status recovery_plan(struct daemon *d, struct store_job *job,
+                              const struct store_attempt *a, uint32_t rung, char *say, size_t size,
+                              struct ebm_error *err)
+{
+    struct ladder_change change;
+    struct store_checkpoint from;
+    struct spec spec;
+    float lo, hi;
+    enum ebm_status rc = replan_read_spec(d, job->id, &spec, err);
+
+    if (rc != EBM_OK)
+        return rc;
+    enum ladder_rung step = ladder_at(spec.stability.ladder, rung);
+    rc = find_start(d, job, a, step, &from, err);
+    if (rc != EBM_OK)
+        return rc;
+    spec_sample_range(&spec, &lo, &hi);
+    ladder_plan(&spec, step, rung > 0, from.id != 0 ? from.step : 0, (double)(hi - lo), &change);
+    tell(&from, step, &change, say, size);
+    return plan_change(d, job, &from, &change, err);
 }

@@ -254,8 +254,8 @@ enum ebm_status replan(struct daemon *d, struct store_job *job, const struct rep
 
     if (rc == EBM_OK && r->new_noise && !sets_field(r, "noise_epoch"))
         s.noise_epoch = (s.noise_epoch > job->noise_epoch ? s.noise_epoch : job->noise_epoch) + 1;
-    /* What goes on by itself, on its own line, with the spec that has run, fits. */
-    bool check = r->sets > 0 || r->chosen;
+    /* What ebmd goes on with by itself, on the job's own line, fits. */
+    bool check = (r->sets > 0 && strcmp(r->actor, "ebmd") != 0) || r->chosen;
     if (rc == EBM_OK && check)
         rc = settle_total(d, job, r, &s, err);
     if (rc == EBM_OK && check && r->from != NULL)

@@ -358,6 +358,7 @@ static enum ebm_status record_report(struct daemon *d, void *arg, struct ebm_err
     snprintf(row.reported, sizeof row.reported, "%s", f->outcome);
     snprintf(row.reported_reason, sizeof row.reported_reason, "%s", f->reason);
     wire_mend_text(row.reported_reason);
+    row.reported_onset = f->onset <= INT64_MAX ? f->onset : 0;
     row.last_step = a->live->step;
     return store_attempt_update(d->store, &row, err);
 }

@@ -18,8 +18,8 @@ static const struct {
     const char *outcome;
     int standalone; /* exit status; under ebmd the delivered outcome counts */
 } exits[] = {
-    {"succeeded", EXIT_OK}, {"paused", EXIT_OK},     {"cancelled", EXIT_OK},
-    {"stopped", EXIT_OK},   {"failed", EXIT_FAILED}, {"diverged", EXIT_DIVERGED},
+    {"succeeded", EXIT_OK},   {"paused", EXIT_OK},     {"cancelled", EXIT_OK},
+    {"stopped", EXIT_OK},     {"failed", EXIT_FAILED}, {"diverged", EXIT_DIVERGED},
     {"corrupt", EXIT_FAILED},
 };
 
@@ -51,8 +51,10 @@ static int deliver(const struct options *o, struct comm *comm, const struct sink
     if (sink != NULL) {
         log_info("end", "outcome=%s step=%" PRIu64 " reason=\"%s\"", ending->outcome, ending->step,
                  ending->reason);
+        const struct sink_ending told = {ending->outcome, ending->reason, ending->step,
+                                         ending->onset};
         if (code != EXIT_FENCED)
-            st = sink->ops->finish(sink->sink, ending->outcome, ending->reason, ending->step, &err);
+            st = sink->ops->finish(sink->sink, &told, &err);
     }
     enum ebm_status met = comm_meet(comm, st == EBM_OK ? &err : NULL);
     st = comm_agree(comm, st != EBM_OK ? st : met, &err);

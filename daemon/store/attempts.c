@@ -30,6 +30,7 @@ static enum ebm_status insert_row(struct store *s, const struct store_attempt *a
     db_put_int(&q, (int64_t)a->shepherd_start);
     db_put_text(&q, a->reported);
     db_put_text(&q, a->reported_reason);
+    db_put_int(&q, (int64_t)a->reported_onset);
     enum ebm_status status = db_run(&q, err);
     if (status == EBM_EEXIST)
         return ebm_fail(err, EBM_EEXIST, "job %lld: attempt %u exists, or another one is live",
@@ -86,6 +87,7 @@ static void get_attempt(struct db_query *q, struct store_attempt *a)
     a->shepherd_start = (uint64_t)db_get_int(q);
     db_get_text(q, a->reported, sizeof a->reported);
     db_get_text(q, a->reported_reason, sizeof a->reported_reason);
+    a->reported_onset = (uint64_t)db_get_int(q);
 }
 
 enum ebm_status store_attempt_get(struct store *s, int64_t job, uint32_t attempt,
@@ -141,6 +143,7 @@ enum ebm_status store_attempt_update(struct store *s, const struct store_attempt
     db_put_int(&q, (int64_t)a->shepherd_start);
     db_put_text(&q, a->reported);
     db_put_text(&q, a->reported_reason);
+    db_put_int(&q, (int64_t)a->reported_onset);
     return run_on_live(s, &q, a, err);
 }
 

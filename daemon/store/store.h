@@ -93,6 +93,7 @@ struct store_attempt {
     uint64_t shepherd_start;       /* start time of that pid, from /proc, against reuse */
     char reported[STORE_WORD_MAX]; /* what the worker's Finished said */
     char reported_reason[STORE_REASON_MAX];
+    uint64_t reported_onset; /* of a divergence: the first step that is not trusted */
 };
 
 struct store_checkpoint {

@@ -141,3 +141,40 @@ void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64
     if (whole)
         make_firm(s, range, out);
 }
+
+/* How an override is said; the rest is not worth a word. */
+static const struct {
+    const char *key, *fmt, *silent; /* silent: the value that says nothing */
+} said[] = {
+    {"intervention.lr_factor=", ", lr x%s", "1"},
+    {"intervention.steps_factor=", ", K x%s", "1"},
+    {"sampler.gradient_clip=", ", sampler clip %s", ""},
+    {"data.noise_std=", ", data noise %s", ""},
+    {"objective.energy_l2=", ", energy L2 %s", ""},
+    {"optimizer.gradient_clip=", ", gradient clip %s", ""},
+    {"intervention.purge=", ", buffer: %s purged", "none"},
+};
+
+static const char *value_of(const struct ladder_change *c, const char *key)
+{
+    size_t n = strlen(key);
+
+    for (size_t i = 0; i < c->sets; i++)
+        if (strncmp(c->set[i], key, n) == 0)
+            return c->set[i] + n;
+    return NULL;
+}
+
+void ladder_describe(const struct ladder_change *c, char *out, size_t size)
+{
+    size_t used = 0;
+
+    snprintf(out, size, "%s", "");
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        const char *value = value_of(c, said[i].key), *hole = strstr(said[i].fmt, "%s");
+        if (value == NULL || strcmp(value, said[i].silent) == 0 || used >= size)
+            continue;
+        used += (size_t)snprintf(out + used, size - used, "%.*s%s%s", (int)(hole - said[i].fmt),
+                                 said[i].fmt, value, hole + 2);
+    }
+}

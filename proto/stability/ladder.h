@@ -42,4 +42,7 @@ struct ladder_change {
 void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64_t at_step,
                  double range, struct ladder_change *out);
 
+/* Appends what a person should know of it: ", lr x0.5, K x1.5, buffer anew". */
+void ladder_describe(const struct ladder_change *c, char *out, size_t size);
+
 #endif

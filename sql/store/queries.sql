@@ -72,8 +72,8 @@ SELECT state, count(*) FROM job GROUP BY state;
 -- name: attempt_insert
 INSERT INTO attempt (job, attempt, fence, token, cause, actor, from_checkpoint, from_step,
                      last_step, started_ms, ended_ms, outcome, reason, overrides, host,
-                     shepherd_pid, shepherd_start, reported, reported_reason)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19);
+                     shepherd_pid, shepherd_start, reported, reported_reason, reported_onset)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20);
 
 -- name: attempt_text_insert
 INSERT INTO attempt_text (job, attempt, spec) VALUES (?1, ?2, ?3);
@@ -84,18 +84,18 @@ SELECT spec FROM attempt_text WHERE job = ?1 AND attempt = ?2;
 -- name: attempt_get
 SELECT job, attempt, fence, token, cause, actor, from_checkpoint, from_step, last_step, started_ms,
        ended_ms, outcome, reason, overrides, host, shepherd_pid, shepherd_start, reported,
-       reported_reason
+       reported_reason, reported_onset
 FROM attempt WHERE job = ?1 AND attempt = ?2;
 
 -- name: attempt_page
 SELECT job, attempt, fence, token, cause, actor, from_checkpoint, from_step, last_step, started_ms,
        ended_ms, outcome, reason, overrides, host, shepherd_pid, shepherd_start, reported,
-       reported_reason
+       reported_reason, reported_onset
 FROM attempt WHERE job = ?1 ORDER BY attempt;
 
 -- name: attempt_update
 UPDATE attempt SET last_step = ?3, host = ?4, shepherd_pid = ?5, shepherd_start = ?6,
-       reported = ?7, reported_reason = ?8
+       reported = ?7, reported_reason = ?8, reported_onset = ?9
 WHERE job = ?1 AND attempt = ?2 AND ended_ms = 0;
 
 -- name: attempt_end

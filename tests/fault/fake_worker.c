@@ -344,8 +344,9 @@ static int run(struct fake *f)
     if (strcmp(f->outcome, "fenced") == 0)
         return EXIT_FENCED;
     const char *reason = rc != EBM_OK ? err.text : f->reason != NULL ? f->reason : "";
-    rc = f->sink.ops->finish(f->sink.sink, script_has("bad-end", &at) ? "dancing" : f->outcome,
-                             reason, f->step, NULL);
+    const struct sink_ending ending = {script_has("bad-end", &at) ? "dancing" : f->outcome, reason,
+                                       f->step, 0};
+    rc = f->sink.ops->finish(f->sink.sink, &ending, NULL);
     return rc == EBM_ESTALE ? EXIT_FENCED : 0;
 }
 

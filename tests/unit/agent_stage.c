@@ -50,7 +50,8 @@ enum ebm_status stage_finish(struct stage *s, const char *outcome)
 {
     struct ebm_error err = {0};
 
-    return s->sink.ops->finish(s->sink.sink, outcome, "as told", 900, &err);
+    return s->sink.ops->finish(s->sink.sink, &(struct sink_ending){outcome, "as told", 900, 0},
+                               &err);
 }
 
 static void *finish_main(void *arg)

@@ -192,6 +192,7 @@ void actor_finish(struct actor *a, const char *outcome, const char *reason)
     body.outcome = (char *)outcome;
     body.reason = (char *)reason;
     body.step = a->step;
+    body.onset = a->onset;
     m.body_case = EBM__FROM_WORKER__BODY_FINISHED;
     m.finished = &body;
     actor_send(a, &m, NULL, 0);

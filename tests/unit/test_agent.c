@@ -136,7 +136,8 @@ static void a_reason_is_made_plain_and_cut(void **state)
     stage_open(&s, &(struct fake_script){0});
     memset(reason, 0xe4, sizeof reason - 1); /* no UTF-8 */
     reason[sizeof reason - 1] = '\0';
-    assert_int_equal(s.sink.ops->finish(s.sink.sink, "failed", reason, 0, &err), EBM_OK);
+    const struct sink_ending ending = {"failed", reason, 0, 0};
+    assert_int_equal(s.sink.ops->finish(s.sink.sink, &ending, &err), EBM_OK);
     assert_int_equal(fake_peek(s.daemon)->reason[0], '?');
     stage_close(&s);
 }

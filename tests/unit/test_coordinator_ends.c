@@ -279,7 +279,9 @@ static void a_divergence_goes_back_to_the_newest_healthy(void **state)
     assert_int_equal(row.from_checkpoint, id[2]);
     assert_string_equal(row.cause, "rollback");
     assert_string_equal(row.actor, "ebmd");
-    assert_string_equal(row.overrides, "noise_epoch=1");
+    assert_string_equal(row.overrides, "noise_epoch=1 intervention.at_step=150 "
+                                       "intervention.skip_batches=200 "
+                                       "intervention.purge=outliers");
     assert_string_equal(stage_attempt(s, job, 1).outcome, "diverged");
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(stage_checkpoint(s, id[i]).health, i < 3 ? "healthy" : "suspect");
@@ -288,6 +290,67 @@ static void a_divergence_goes_back_to_the_newest_healthy(void **state)
     assert_int_equal(j.restarts_used, 0);
     assert_int_equal(j.noise_epoch, 1);
     assert_non_null(strstr(stage_event_text(s, job, "rollback"), "rollback 1 of 5"));
+}
+
+/* From the onset on nothing is trusted, whatever it had proved. */
+static void an_onset_reaches_back(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9"});
+
+    actor_start(&a, s, job, 0);
+    train_to(&a, id, 5, 260);
+    a.onset = 120;
+    end_with(s, &a, "diverged", 1);
+    wait_attempt(s, job, 2);
+    assert_int_equal(stage_attempt(s, job, 1).reported_onset, 120);
+    assert_int_equal(stage_attempt(s, job, 2).from_checkpoint, id[0]); /* 100 is too near */
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(stage_checkpoint(s, id[i]).health, i < 2 ? "healthy" : "suspect");
+    assert_non_null(strstr(stage_job(s, job).reason, "rollback 1 of 5 to c1, step 50"));
+}
+
+static void a_run_that_is_not_rolled_back_marks_it_all_the_same(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[5],
+        job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.on_divergence=pause"});
+
+    actor_start(&a, s, job, 0);
+    train_to(&a, id, 5, 260);
+    a.onset = 150;
+    end_with(s, &a, "diverged", 1);
+    assert_int_equal(stage_state(s, job), JOB_PAUSED);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(stage_checkpoint(s, id[i]).health, i < 2 ? "healthy" : "suspect");
+}
+
+/* Up the ladder while it fails at the same place; from its first rung again
+ * once it has come well beyond. */
+static void the_ladder_begins_again_after_progress(void **state)
+{
+    static const struct {
+        uint64_t step;
+        uint32_t used;
+        const char *override;
+    } rows[] = {
+        {120, 1, "intervention.skip_batches=200"},
+        {130, 2, "intervention.lr_factor=0.5"},
+        {240, 1, "intervention.skip_batches=600"},
+        {250, 2, "intervention.lr_factor=0.5"},
+    };
+    struct stage *s = *state;
+    int64_t job = SUBMIT(s, .set = {"stability.clean_steps=100"});
+
+    for (uint32_t i = 0; i < 4; i++) {
+        wait_attempt(s, job, i + 1);
+        live_through(s, job, rows[i].step, "diverged");
+        wait_attempt(s, job, i + 2);
+        assert_int_equal(stage_job(s, job).rollbacks_used, rows[i].used);
+        assert_non_null(strstr(stage_attempt(s, job, i + 2).overrides, rows[i].override));
+    }
 }
 
 /* What diverged before it proved itself is not trusted again. */
@@ -311,7 +374,9 @@ static void on_probation_each_gets_one_chance(void **state)
     assert_string_equal(stage_checkpoint(s, id[0]).health, "suspect");
     assert_int_equal(stage_attempt(s, job, 4).from_checkpoint, 0);
     assert_int_equal(stage_job(s, job).noise_epoch, 3); /* other noise each time */
-    assert_string_equal(stage_attempt(s, job, 4).overrides, "noise_epoch=3");
+    assert_non_null(strstr(stage_attempt(s, job, 4).overrides, "noise_epoch=3 "));
+    assert_non_null(strstr(stage_attempt(s, job, 4).overrides, "intervention.purge=all"));
+    assert_non_null(strstr(stage_attempt(s, job, 4).overrides, "intervention.lr_factor=0.25"));
 }
 
 static void without_a_checkpoint_it_starts_anew(void **state)
@@ -491,6 +556,9 @@ int main(void)
         T(a_word_decides_whatever_the_exit_code),
         T(orders_lead_where_they_should),
         T(a_divergence_goes_back_to_the_newest_healthy),
+        T(an_onset_reaches_back),
+        T(a_run_that_is_not_rolled_back_marks_it_all_the_same),
+        T(the_ladder_begins_again_after_progress),
         T(on_probation_each_gets_one_chance),
         T(without_a_checkpoint_it_starts_anew),
         T(rollbacks_are_bounded),

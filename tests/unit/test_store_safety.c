@@ -124,6 +124,10 @@ static void test_what_was_acknowledged_survives_kills(void **state)
 
 /* ---- schemas ---- */
 
+/* Versions of the store: of this ebmd, and of a later one. */
+#define NOW  "2"
+#define NEXT "3"
+
 /* The real schema with one more step, as a later ebmd will have. */
 static struct db_options options_of_next_version(const char *step)
 {
@@ -132,6 +136,7 @@ static struct db_options options_of_next_version(const char *step)
     struct db_options options = store_options;
 
     assert_true(sql_store.migration_count < 8);
+    assert_int_equal(sql_store.migration_count, atoi(NOW));
     memcpy(steps, sql_store.migrations, sql_store.migration_count * sizeof steps[0]);
     steps[sql_store.migration_count] = step;
     set = sql_store;
@@ -143,7 +148,7 @@ static struct db_options options_of_next_version(const char *step)
 
 static const char next_step[] = "ALTER TABLE event ADD COLUMN level INTEGER NOT NULL DEFAULT 1;"
                                 "CREATE TABLE later (x INTEGER);"
-                                "PRAGMA user_version = 2;";
+                                "PRAGMA user_version = " NEXT ";";
 
 static int64_t get_int(struct db *db, const char *text)
 {
@@ -169,7 +174,7 @@ static void test_an_older_schema_is_migrated(void **state)
     store_close(s);
     db_path(h, path);
     assert_int_equal(db_open(path, &next, &db, &err), EBM_OK);
-    assert_int_equal(get_int(db, "PRAGMA user_version"), 2);
+    assert_int_equal(get_int(db, "PRAGMA user_version"), atoi(NEXT));
     assert_int_equal(get_int(db, "SELECT level FROM event WHERE text = 'kept'"), 1);
     db_close(db);
     assert_int_equal(db_open(path, &next, &db, &err), EBM_OK); /* and is not migrated twice */
@@ -179,7 +184,8 @@ static void test_an_older_schema_is_migrated(void **state)
 static void test_a_failing_migration_leaves_the_old_schema(void **state)
 {
     static const char *const broken[] = {
-        "CREATE TABLE later (x INTEGER); CREATE TABLE job (x INTEGER); PRAGMA user_version = 2;",
+        "CREATE TABLE later (x INTEGER); CREATE TABLE job (x INTEGER); PRAGMA user_version = " NEXT
+        ";",
         "CREATE TABLE later (x INTEGER);", /* forgets its version */
     };
     const struct home *h = *state;
@@ -192,10 +198,10 @@ static void test_a_failing_migration_leaves_the_old_schema(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct db_options next = options_of_next_version(broken[i]);
         assert_int_not_equal(db_open(path, &next, &db, &err), EBM_OK);
-        assert_non_null(strstr(err.text, "migration store 2"));
+        assert_non_null(strstr(err.text, "migration store " NEXT));
         assert_null(db);
         struct store *s = open_store(h);
-        assert_int_equal(get_int(s->db, "PRAGMA user_version"), 1);
+        assert_int_equal(get_int(s->db, "PRAGMA user_version"), atoi(NOW));
         assert_int_equal(get_int(s->db, "SELECT count(*) FROM sqlite_schema WHERE name = 'later'"),
                          0);
         store_close(s);
@@ -223,7 +229,7 @@ static void test_a_kill_during_migration_leaves_old_or_new(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
     struct store *s = open_store(h);
-    assert_int_equal(get_int(s->db, "PRAGMA user_version"), 1);
+    assert_int_equal(get_int(s->db, "PRAGMA user_version"), atoi(NOW));
     store_close(s);
 }
 
@@ -241,8 +247,8 @@ static void test_a_newer_schema_is_refused(void **state)
     db_close(db);
     assert_int_equal(store_open(h, &s, &err), EBM_ESTALE);
     assert_null(s);
-    assert_non_null(strstr(err.text, "version 2"));
-    assert_non_null(strstr(err.text, "up to 1"));
+    assert_non_null(strstr(err.text, "version " NEXT));
+    assert_non_null(strstr(err.text, "up to " NOW));
 }
 
 /* ---- damage ---- */

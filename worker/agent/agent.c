@@ -85,13 +85,13 @@ static void copy_text(char *to, size_t size, const char *from)
     wire_mend_text(to);
 }
 
-static enum ebm_status agent_finish(struct sink *s, const char *outcome, const char *reason,
-                                    uint64_t step, struct ebm_error *err)
+static enum ebm_status agent_finish(struct sink *s, const struct sink_ending *e,
+                                    struct ebm_error *err)
 {
-    struct ending ending = {.step = step};
+    struct ending ending = {.step = e->step, .onset = e->onset};
 
-    copy_text(ending.outcome, sizeof ending.outcome, outcome);
-    copy_text(ending.reason, sizeof ending.reason, reason);
+    copy_text(ending.outcome, sizeof ending.outcome, e->outcome);
+    copy_text(ending.reason, sizeof ending.reason, e->reason);
     return mailbox_finish(&s->mailbox, &ending, err);
 }
 

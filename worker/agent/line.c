@@ -168,6 +168,7 @@ static int64_t end_tick(struct line *l, int64_t now)
     body.outcome = ending.outcome;
     body.reason = ending.reason;
     body.step = ending.step;
+    body.onset = ending.onset;
     message.body_case = EBM__FROM_WORKER__BODY_FINISHED;
     message.finished = &body;
     post_send(&l->post, &message, NULL, 0);

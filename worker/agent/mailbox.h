@@ -26,7 +26,7 @@ struct picture {
 struct ending {
     char outcome[MAILBOX_WORD];
     char reason[MAILBOX_REASON];
-    uint64_t step;
+    uint64_t step, onset;
 };
 
 /* From the training thread, taken whole by the agent thread. */

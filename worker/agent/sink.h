@@ -29,6 +29,14 @@ struct sink_row {
     double value[METRIC_COUNT];
 };
 
+/* How a run ended. outcome: "succeeded", "paused", "cancelled", "stopped",
+ * "failed", "diverged", "corrupt" (the checkpoint to start from). */
+struct sink_ending {
+    const char *outcome, *reason;
+    uint64_t step;
+    uint64_t onset; /* of a divergence: the first step that is not trusted; else 0 */
+};
+
 struct sink; /* private to the implementation */
 
 struct sink_ops {
@@ -45,11 +53,9 @@ struct sink_ops {
     void (*progress)(struct sink *s, uint64_t step, const char *phase); /* for heartbeats */
     enum sink_order (*order)(struct sink *s); /* the newest; an order is seen until obeyed */
     void (*order_done)(struct sink *s, enum sink_order order); /* SINK_CHECKPOINT was taken */
-    /* Delivers everything that is queued, then the outcome: "succeeded",
-     * "paused", "cancelled", "stopped", "failed", "diverged", "corrupt" (the
-     * checkpoint to start from). Blocks. */
-    enum ebm_status (*finish)(struct sink *s, const char *outcome, const char *reason,
-                              uint64_t step, struct ebm_error *err);
+    /* Delivers everything that is queued, then the ending. Blocks. */
+    enum ebm_status (*finish)(struct sink *s, const struct sink_ending *ending,
+                              struct ebm_error *err);
     void (*destroy)(struct sink *s); /* takes NULL */
 };
 

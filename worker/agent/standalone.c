@@ -95,10 +95,11 @@ static void standalone_order_done(struct sink *s, enum sink_order order)
     (void)order;
 }
 
-static enum ebm_status standalone_finish(struct sink *s, const char *outcome, const char *reason,
-                                         uint64_t step, struct ebm_error *err)
+static enum ebm_status standalone_finish(struct sink *s, const struct sink_ending *e,
+                                         struct ebm_error *err)
 {
-    printf("finished outcome=%s step=%" PRIu64 " reason=\"%s\"\n", outcome, step, reason);
+    printf("finished outcome=%s step=%" PRIu64 " onset=%" PRIu64 " reason=\"%s\"\n", e->outcome,
+           e->step, e->onset, e->reason);
     fflush(stdout);
     if (s->failure.code != EBM_OK && err != NULL)
         *err = s->failure;
