@@ -134,15 +134,14 @@ enum ebm_status recovery_distrust(struct daemon *d, const struct store_job *job,
 
 /* ---- the target ---- */
 
-/* The newest healthy one, else the newest on probation, of the first n; their
- * number where there is none. */
-static size_t choose_of(const struct store_checkpoint *rows, size_t n)
+/* As target_choose, of the first n; their number where there is none. */
+static size_t choose_of(const char *to, const struct store_checkpoint *rows, size_t n)
 {
     char why[TARGET_WHY_MAX];
     struct ebm_error none;
     size_t target = n;
 
-    return target_choose("last-healthy", rows, n, &target, why, &none) == EBM_OK ? target : n;
+    return target_choose(to, rows, n, &target, why, &none) == EBM_OK ? target : n;
 }
 
 static size_t count_below(const struct store_checkpoint *rows, size_t n, uint64_t step)
@@ -162,17 +161,19 @@ static size_t choose_target(const struct store_attempt *a, enum ladder_rung rung
     uint64_t margin = a->reported_onset > RECOVERY_MARGIN ? RECOVERY_MARGIN : 0;
     size_t within = count_below(rows, n, onset - margin);
 
+    if (rung == LADDER_RELOAD)
+        return choose_of("newest", rows, n);
     if (rung == LADDER_OLDER && a->from_step > 0) {
         size_t older = count_below(rows, within, a->from_step);
-        size_t target = choose_of(rows, older);
+        size_t target = choose_of("last-healthy", rows, older);
         if (target < older)
             return target;
     }
-    size_t target = choose_of(rows, within);
+    size_t target = choose_of("last-healthy", rows, within);
     if (target < within)
         return target;
     within = count_below(rows, n, onset);
-    target = choose_of(rows, within);
+    target = choose_of("last-healthy", rows, within);
     return target < within ? target : n;
 }
 
@@ -183,6 +184,10 @@ static enum ebm_status settle_target(struct daemon *d, const struct store_job *j
                                      struct store_checkpoint *rows, size_t n, size_t *target,
                                      struct ebm_error *err)
 {
+    if (rung == LADDER_RELOAD) {
+        *target = choose_target(a, rung, rows, n);
+        return EBM_OK;
+    }
     enum ebm_status rc = distrust_from(d, job, onset_of(a), rows, n, err);
 
     for (size_t i = 0; rc == EBM_OK && i < n; i++)

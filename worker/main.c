@@ -2,6 +2,7 @@
  * order, run, close them in reverse. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/sink.h"
@@ -72,8 +73,11 @@ static int train(const struct options *o, struct comm *comm, const struct sink_h
     static struct net net;
     struct ebm_error err = {0};
     struct run_ending ending = {0};
-    struct run_config config = {
-        .spec = &spec, .net = &net, .ops = engine_find("auto"), .hooks = &o->hooks};
+    struct run_config config = {.spec = &spec,
+                                .net = &net,
+                                .ops = engine_find("auto"),
+                                .hooks = &o->hooks,
+                                .evidence_dir = o->standalone ? o->out : getenv("EBM_ATTEMPT_DIR")};
 
     enum ebm_status st = options_read_spec(o, &spec, &net, &err);
     st = comm_agree(comm, st, &err);

@@ -196,11 +196,12 @@ const struct field field_table[FIELD_COUNT] = {
     {"stability.gradient_ratio", FIELD_REAL, PLACE(stability.gradient_ratio), 1, 1e9, NULL, NULL,
      FIELD_ABOVE_MIN, "10.0", "gradient|grad|param_grad",
      "The parameter gradient over its healthy median that is a bad step.", SYSTEM},
-    {"stability.ladder", FIELD_TEXT, PLACE(stability.ladder), 0, 0, "noise|gentle|firm|older", NULL,
-     0, "noise gentle firm older", "rungs|steps|recovery",
+    {"stability.ladder", FIELD_TEXT, PLACE(stability.ladder), 0, 0,
+     "noise|gentle|firm|older|reload", NULL, 0, "noise gentle firm older", "rungs|steps|recovery",
      "What each rollback in a row does: noise (new noise, other batches, outliers out of the "
      "buffer), gentle (and half the learning rate, more Langevin steps), firm (and more data "
-     "noise, energy L2, clips, a new buffer), older (and an older checkpoint).",
+     "noise, energy L2, clips, a new buffer), older (and an older checkpoint); reload (the newest "
+     "checkpoint and nothing else) is there to compare with.",
      SYSTEM},
 
     {"intervention.at_step", FIELD_WHOLE, PLACE(intervention.at_step), 0, 4294967295.0, NULL, NULL,

@@ -6,19 +6,22 @@
 #include <string.h>
 
 enum {
-    VERSION = 1,
+    VERSION = 3,
     QUIET_ENDS = 10, /* iterations below halfway that end an onset */
     TOGETHER = 100,  /* rules that fire within so many iterations count together */
     TRIP_WEIGHT = 2,
     HELD_DOUBLES = 300, /* a rule that holds so long counts twice */
     ONE_SIDED = 500,
-    SKIPS_WINDOW = 64
+    DRASTIC_SIGNALS = 2, /* so many signals ... */
+    DRASTIC_STEPS = 5    /* ... so far out, so many steps in a row, are a trip */
 };
 
 #define FRESH_SLOW  0.05 /* of the slow mean of the fresh chains' excess */
 #define LEVEL_SLOW  0.01 /* of the slow mean of |gap| */
 #define GAP_FLOOR   0.02 /* of the energies: the least deviation of the gap */
 #define FRESH_FLOOR 3.0  /* energies: the least excess of fresh chains that counts */
+#define RUNAWAY     1e3  /* first energies (at least 1): before there is a history */
+#define DRASTIC     3.0  /* shares of a limit that are drastic */
 #define TINY        1e-30
 
 /* A soft signal and when it counts. `sigmas`: its limit is at least so many
@@ -174,6 +177,14 @@ static bool is_hard(const struct detector_limits *l, const double value[METRIC_C
            fabs(value[METRIC_ENERGY_SAMPLE]) > l->max_energy;
 }
 
+/* Before there is a history: three orders of magnitude within the warm-up. */
+static bool runs_away(struct detector *d, const double value[METRIC_COUNT])
+{
+    if (d->first_energy == 0)
+        d->first_energy = value[METRIC_ENERGY_RMS] > 1 ? value[METRIC_ENERGY_RMS] : 1;
+    return value[METRIC_ENERGY_RMS] > RUNAWAY * d->first_energy;
+}
+
 /* ---- rules ---- */
 
 static uint64_t window_of(const struct rule *r)
@@ -243,7 +254,7 @@ static void explain(const struct detector *d, const struct detector_limits *l,
     double median = d->baseline[s].median;
     uint64_t since = w->since != 0 ? w->since : step;
 
-    if (s == SIGNAL_GAP && w->fired == 0)
+    if (s == SIGNAL_GAP && is_one_sided(d) && w->fired == 0)
         snprintf(text, size, "%s (%.4g) has had one sign for %.0f steps and has doubled", r->what,
                  signal, fabs(d->one_sided));
     else if (s == SIGNAL_GAP)
@@ -257,6 +268,16 @@ static void explain(const struct detector *d, const struct detector_limits *l,
     else
         snprintf(text, size, "%s left its band (%.4g, healthy %.4g) at step %" PRIu64, r->what,
                  exp(signal), exp(median), since);
+}
+
+/* Far out in several ways at once: no need to wait for the windows. */
+static void follow_drastic(struct detector *d, const double share[SIGNAL_COUNT])
+{
+    unsigned n = 0;
+
+    for (int s = 0; s < SIGNAL_COUNT; s++)
+        n += share[s] >= DRASTIC;
+    d->drastic = n >= DRASTIC_SIGNALS ? d->drastic + 1 : 0;
 }
 
 /* A lone bad gradient: nothing else stands out, and few were skipped lately. */
@@ -292,8 +313,11 @@ static void judge(struct detector *d, const struct detector_limits *l,
     enum detector_signal first = SIGNAL_COUNT, second = SIGNAL_COUNT;
     unsigned sum = 0, best = 0;
 
+    follow_drastic(d, share);
     for (int s = 0; s < SIGNAL_COUNT; s++) {
         unsigned weight = weight_of(d, (enum detector_signal)s, step);
+        if (weight == 0 && d->drastic >= DRASTIC_STEPS && share[s] >= DRASTIC)
+            weight = 1;
         sum += weight;
         if (weight > best) {
             second = first;
@@ -368,6 +392,15 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
     }
     if (!l->soft)
         return;
+    if (!warm && runs_away(d, value)) {
+        out->verdict = VERDICT_TRIP;
+        out->suspicion = 1;
+        out->signal = SIGNAL_ENERGY;
+        snprintf(out->reason, sizeof out->reason,
+                 "%s ran away from %.3g to %.3g within the warm-up",
+                 detector_rules[SIGNAL_ENERGY].what, d->first_energy, value[METRIC_ENERGY_RMS]);
+        return;
+    }
     if (isfinite(value[METRIC_FRESH_GAP]))
         d->fresh_mean += FRESH_SLOW * (value[METRIC_FRESH_GAP] - d->fresh_mean);
     follow_gap(d, value[METRIC_ENERGY_GAP]);

@@ -68,11 +68,13 @@ struct detector_watch {
 
 struct detector {
     uint64_t version;
-    uint64_t healthy;  /* iterations in the history, in all */
-    uint64_t skips;    /* bit i: the step i iterations ago was skipped (64) */
-    double fresh_mean; /* slow mean of the fresh chains' excess */
-    double one_sided;  /* iterations in a row with the same sign of the gap, signed */
-    double gap_level;  /* slow mean of |gap| */
+    uint64_t healthy;    /* iterations in the history, in all */
+    uint64_t skips;      /* bit i: the step i iterations ago was skipped (64) */
+    double fresh_mean;   /* slow mean of the fresh chains' excess */
+    double one_sided;    /* iterations in a row with the same sign of the gap, signed */
+    double gap_level;    /* slow mean of |gap| */
+    double first_energy; /* root mean square of the energies at the first iteration */
+    uint64_t drastic;    /* iterations in a row with several signals far beyond their limits */
     struct detector_watch watch[SIGNAL_COUNT];
     struct baseline baseline[SIGNAL_COUNT];
 };

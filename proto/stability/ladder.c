@@ -23,10 +23,8 @@ enum { SKIP_BATCHES = 200, BURN_IN = 5 };
 static const char blanks[] = " ,\t";
 
 static const char *const names[LADDER_COUNT] = {
-    [LADDER_NOISE] = "noise",
-    [LADDER_GENTLE] = "gentle",
-    [LADDER_FIRM] = "firm",
-    [LADDER_OLDER] = "older",
+    [LADDER_RELOAD] = "reload", [LADDER_NOISE] = "noise", [LADDER_GENTLE] = "gentle",
+    [LADDER_FIRM] = "firm",     [LADDER_OLDER] = "older",
 };
 
 const char *ladder_name(enum ladder_rung r)
@@ -128,6 +126,8 @@ void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64
     bool whole = rung >= LADDER_FIRM;
 
     *out = (struct ladder_change){.sets = 0};
+    if (rung == LADDER_RELOAD)
+        return;
     if (rung >= LADDER_GENTLE) {
         lr *= rung == LADDER_OLDER ? LR_OLDER : LR_GENTLE;
         steps *= STEPS_GENTLE;

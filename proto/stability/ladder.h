@@ -11,6 +11,8 @@
 
 /* Each holds what the ones before it hold. */
 enum ladder_rung {
+    LADDER_RELOAD, /* the newest checkpoint, whatever it is worth, and nothing else: to compare with
+                    */
     LADDER_NOISE,  /* new noise, other batches, outliers out of the buffer */
     LADDER_GENTLE, /* half the learning rate, half as many Langevin steps again */
     LADDER_FIRM,   /* more data noise, energy L2, clips; a new buffer, warmed up */

@@ -128,7 +128,7 @@ static bool root(void)
 static void run(struct stage *s, const char *outcome, uint64_t step)
 {
     struct sink_handle handle = {&script_ops, &s->sink};
-    struct run_config config = {&s->spec, &s->net, &quadratic_engine, 1, &s->hooks};
+    struct run_config config = {&s->spec, &s->net, &quadratic_engine, 1, &s->hooks, NULL};
 
     assert_int_equal(spec_settle_net(&s->spec, &s->net, NULL, NULL), EBM_OK);
     run_train(&config, comm, root() ? &handle : NULL, &s->ending);
@@ -295,7 +295,7 @@ static void data_that_cannot_be_read_on_the_last_rank(void **state)
 {
     struct stage *s = *state;
     struct sink_handle handle = {&script_ops, &s->sink};
-    struct run_config config = {&s->spec, &s->net, &quadratic_engine, 1, NULL};
+    struct run_config config = {&s->spec, &s->net, &quadratic_engine, 1, NULL, NULL};
 
     assert_int_equal(spec_settle_net(&s->spec, &s->net, NULL, NULL), EBM_OK);
     if (comm_rank(comm) == comm_size(comm) - 1)

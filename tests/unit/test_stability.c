@@ -180,6 +180,24 @@ static void r_and_gradient_that_grow_together_trip(void **state)
     assert_non_null(strstr(s.j.reason, "r_t"));
 }
 
+static void blow_up(struct stage *s, uint64_t since)
+{
+    (void)since;
+    s->value[METRIC_LANGEVIN_GRAD] *= 500;
+    s->value[METRIC_PARAM_GRAD] *= 5e4;
+}
+
+static void what_is_far_out_in_several_ways_trips_in_five_steps(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 9);
+    run_healthy(&s, 3000);
+    assert_int_equal(run_until_trip(&s, 100, blow_up), 3005);
+    assert_int_equal(s.j.onset, 3001);
+}
+
 static void lift_langevin(struct stage *s, uint64_t since)
 {
     (void)since;
@@ -355,6 +373,7 @@ int main(void)
         cmocka_unit_test(a_runaway_energy_trips_at_once),
         cmocka_unit_test(a_gap_that_stays_away_trips_in_twenty_steps),
         cmocka_unit_test(r_and_gradient_that_grow_together_trip),
+        cmocka_unit_test(what_is_far_out_in_several_ways_trips_in_five_steps),
         cmocka_unit_test(one_rule_alone_warns_first),
         cmocka_unit_test(a_lone_bad_gradient_is_skipped),
         cmocka_unit_test(slow_drift_is_healthy),

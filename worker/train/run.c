@@ -8,8 +8,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "picture/picture.h"
+#include "train/evidence.h"
 #include "train/intervention.h"
+#include "train/sheet.h"
 #include "train/snapshot.h"
 
 enum { PROGRESS_LOG_MS = 10000, POINTS_SHOWN = 4096 };
@@ -26,6 +27,7 @@ struct run {
     uint64_t log_step;
     double step_s, outside_s; /* since then: of steps, and outside chains and gradient passes */
     enum detector_verdict verdict; /* of the step before */
+    struct evidence evidence;      /* rank 0's */
     bool bad_start;                /* the checkpoint to start from is not what it should be */
 };
 
@@ -75,8 +77,10 @@ static void take_metrics(struct run *r, const struct step_result *result)
     r->gap_count++;
     r->step_s += result->value[METRIC_STEP_SECONDS];
     r->outside_s += result->outside_s;
-    if (r->sink != NULL)
+    if (r->sink != NULL) {
         r->sink->ops->metrics(r->sink->sink, &row);
+        evidence_put(&r->evidence, &row);
+    }
     log_progress(r, result->value);
 }
 
@@ -106,11 +110,6 @@ static enum ebm_status take_checkpoint(struct run *r, struct ebm_error *err)
     return st;
 }
 
-static bool are_points(struct net_shape s)
-{
-    return s.c == 2 && s.h == 1 && s.w == 1;
-}
-
 /* Samples in a picture: pictures.count, but a cloud of points needs many. */
 static size_t picture_count(const struct run *r)
 {
@@ -118,21 +117,9 @@ static size_t picture_count(const struct run *r)
     size_t have = t->replay.slots > 0 ? t->replay.slots : t->batch;
     size_t want = (size_t)r->config->spec->pictures.count;
 
-    if (are_points(r->config->net->in) && want < POINTS_SHOWN)
+    if (sheet_of_points(r->config->net->in) && want < POINTS_SHOWN)
         want = POINTS_SHOWN;
     return want < have ? want : have;
-}
-
-static enum ebm_status draw_picture(struct run *r, const float *x, size_t n, struct buf *png,
-                                    struct ebm_error *err)
-{
-    struct net_shape shape = r->config->net->in;
-    float lo, hi;
-
-    spec_sample_range(r->config->spec, &lo, &hi);
-    if (are_points(shape))
-        return picture_points_png(x, n, lo, hi, png, err);
-    return picture_grid_png(x, n, shape, lo, hi, png, err);
 }
 
 /* Rank 0. A picture that cannot be made is no reason to end a run. */
@@ -142,7 +129,7 @@ static void give_picture(struct run *r, const float *x, size_t n)
     struct buf png;
 
     buf_init(&png);
-    if (draw_picture(r, x, n, &png, &err) == EBM_OK)
+    if (sheet_draw(r->config->spec, r->config->net->in, x, n, &png, &err) == EBM_OK)
         r->sink->ops->picture(r->sink->sink, r->trainer.step, &png);
     else
         log_warn("picture", "step=%" PRIu64 " error=\"%s\"", r->trainer.step, err.text);
@@ -232,6 +219,9 @@ static enum ebm_status turn(struct run *r, struct run_ending *ending, struct ebm
         end_as(r, ending, "diverged", result.reason);
         ending->onset = result.onset;
         take_metrics(r, &result);
+        if (r->config->evidence_dir != NULL)
+            evidence_write(r->sink != NULL ? &r->evidence : NULL, &r->trainer, &result,
+                           r->config->evidence_dir);
         return EBM_OK;
     }
     tell_verdict(r, &result);
@@ -354,7 +344,10 @@ void run_train(const struct run_config *config, struct comm *comm, const struct 
     struct ebm_error err = {0};
 
     *ending = (struct run_ending){0};
-    enum ebm_status st = start(&r, comm, &err);
+    enum ebm_status st = sink != NULL ? evidence_init(&r.evidence, &err) : EBM_OK;
+    st = comm_agree(comm, st, &err);
+    if (st == EBM_OK)
+        st = start(&r, comm, &err);
     if (st == EBM_OK)
         st = train(&r, ending, &err);
     if (st == EBM_ESTALE)
@@ -365,4 +358,5 @@ void run_train(const struct run_config *config, struct comm *comm, const struct 
         end_as(&r, ending, "failed", err.text);
     tell_progress(&r, "finishing");
     trainer_fini(&r.trainer);
+    evidence_fini(&r.evidence);
 }

@@ -12,6 +12,7 @@ struct run_config {
     const struct engine_ops *ops;
     size_t threads;
     const struct train_hooks *hooks; /* may be NULL */
+    const char *evidence_dir;        /* of a divergence; the same on all ranks; NULL: none */
 };
 
 /* How a run ended: a word of sink.h's finish, or "fenced". */

@@ -232,3 +232,11 @@ enum ebm_status snapshot_samples(struct trainer *t, size_t n, float *x, struct e
 
     return gather(t, s, t->dim * sizeof *x, buffer ? t->replay.sample : t->x, x, err);
 }
+
+enum ebm_status snapshot_chains(struct trainer *t, float *x, float *energy, struct ebm_error *err)
+{
+    struct spread s = {trainer_chains, SIZE_MAX};
+    enum ebm_status st = gather(t, s, t->dim * sizeof *x, t->x, x, err);
+
+    return st == EBM_OK ? gather(t, s, sizeof *energy, t->energy, energy, err) : st;
+}

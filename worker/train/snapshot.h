@@ -17,4 +17,8 @@ enum ebm_status snapshot_load(struct trainer *t, const struct buf *blob, struct 
  * is no buffer) to rank 0: x (n, D); NULL elsewhere. n: at most slots, or B. */
 enum ebm_status snapshot_samples(struct trainer *t, size_t n, float *x, struct ebm_error *err);
 
+/* Collective. The chains of the batch as they ended in the last step, and
+ * their energies, to rank 0: x (B, D), energy (B); NULL elsewhere. */
+enum ebm_status snapshot_chains(struct trainer *t, float *x, float *energy, struct ebm_error *err);
+
 #endif
