@@ -6,12 +6,13 @@
 #include <string.h>
 
 enum {
-    VERSION = 3,
+    VERSION = 5,
     QUIET_ENDS = 10, /* iterations below halfway that end an onset */
     TOGETHER = 100,  /* rules that fire within so many iterations count together */
     TRIP_WEIGHT = 2,
     HELD_DOUBLES = 300, /* a rule that holds so long counts twice */
     ONE_SIDED = 500,
+    ONE_SIDED_GROWTH = 4,
     DRASTIC_SIGNALS = 2, /* so many signals ... */
     DRASTIC_STEPS = 5    /* ... so far out, so many steps in a row, are a trip */
 };
@@ -21,7 +22,9 @@ enum {
 #define GAP_FLOOR   0.02 /* of the energies: the least deviation of the gap */
 #define FRESH_FLOOR 3.0  /* energies: the least excess of fresh chains that counts */
 #define RUNAWAY     1e3  /* first energies (at least 1): before there is a history */
-#define DRASTIC     3.0  /* shares of a limit that are drastic */
+#define VIOLENT     20.0 /* shares of a limit */
+#define DRASTIC     3.0
+#define PLAIN       1.5
 #define TINY        1e-30
 
 /* A soft signal and when it counts. `sigmas`: its limit is at least so many
@@ -178,11 +181,17 @@ static bool is_hard(const struct detector_limits *l, const double value[METRIC_C
 }
 
 /* Before there is a history: three orders of magnitude within the warm-up. */
-static bool runs_away(struct detector *d, const double value[METRIC_COUNT])
+static bool runs_away(const struct detector *d, const double value[METRIC_COUNT])
 {
-    if (d->first_energy == 0)
-        d->first_energy = value[METRIC_ENERGY_RMS] > 1 ? value[METRIC_ENERGY_RMS] : 1;
     return value[METRIC_ENERGY_RMS] > RUNAWAY * d->first_energy;
+}
+
+/* How far the energies have run within the warm-up: a share of a runaway. */
+static double runaway_share(const struct detector *d, const double value[METRIC_COUNT])
+{
+    double share = ratio(value[METRIC_ENERGY_RMS], d->first_energy) / log(RUNAWAY);
+
+    return share > 0 ? share : 0;
 }
 
 /* ---- rules ---- */
@@ -206,13 +215,13 @@ static void watch_one(struct detector_watch *w, const struct rule *r, double sha
         w->fired = step;
 }
 
-/* The gap has had one sign for long, and has doubled: what comes before data
+/* The gap has had one sign for long, and has grown: what comes before data
  * and samples part for good. */
 static bool is_one_sided(const struct detector *d)
 {
     double usual = fabs(d->baseline[SIGNAL_GAP].median) + spread_of(d);
 
-    return fabs(d->one_sided) >= ONE_SIDED && d->gap_level > 2 * usual;
+    return fabs(d->one_sided) >= ONE_SIDED && d->gap_level > ONE_SIDED_GROWTH * usual;
 }
 
 static void follow_gap(struct detector *d, double gap)
@@ -227,10 +236,8 @@ static unsigned weight_of(const struct detector *d, enum detector_signal s, uint
 {
     const struct detector_watch *w = &d->watch[s];
 
-    if (s == SIGNAL_GAP && is_one_sided(d))
-        return TRIP_WEIGHT;
     if (w->fired == 0 || step - w->fired > TOGETHER)
-        return 0;
+        return s == SIGNAL_GAP && is_one_sided(d);
     return w->held >= HELD_DOUBLES ? TRIP_WEIGHT : detector_rules[s].weight;
 }
 
@@ -255,7 +262,7 @@ static void explain(const struct detector *d, const struct detector_limits *l,
     uint64_t since = w->since != 0 ? w->since : step;
 
     if (s == SIGNAL_GAP && is_one_sided(d) && w->fired == 0)
-        snprintf(text, size, "%s (%.4g) has had one sign for %.0f steps and has doubled", r->what,
+        snprintf(text, size, "%s (%.4g) has had one sign for %.0f steps and has grown", r->what,
                  signal, fabs(d->one_sided));
     else if (s == SIGNAL_GAP)
         snprintf(text, size,
@@ -270,14 +277,21 @@ static void explain(const struct detector *d, const struct detector_limits *l,
                  exp(signal), exp(median), since);
 }
 
-/* Far out in several ways at once: no need to wait for the windows. */
+/* Far out in several ways at once: no need to wait for the windows. A blow
+ * that can be over in three steps is seen in the first one. */
 static void follow_drastic(struct detector *d, const double share[SIGNAL_COUNT])
 {
-    unsigned n = 0;
+    unsigned n = 0, plain = 0, violent = 0;
 
-    for (int s = 0; s < SIGNAL_COUNT; s++)
+    for (int s = 0; s < SIGNAL_COUNT; s++) {
         n += share[s] >= DRASTIC;
-    d->drastic = n >= DRASTIC_SIGNALS ? d->drastic + 1 : 0;
+        plain += share[s] >= PLAIN;
+        violent += share[s] >= VIOLENT;
+    }
+    if (violent > 0 && plain >= DRASTIC_SIGNALS)
+        d->drastic = DRASTIC_STEPS;
+    else
+        d->drastic = n >= DRASTIC_SIGNALS ? d->drastic + 1 : 0;
 }
 
 /* A lone bad gradient: nothing else stands out, and few were skipped lately. */
@@ -316,7 +330,7 @@ static void judge(struct detector *d, const struct detector_limits *l,
     follow_drastic(d, share);
     for (int s = 0; s < SIGNAL_COUNT; s++) {
         unsigned weight = weight_of(d, (enum detector_signal)s, step);
-        if (weight == 0 && d->drastic >= DRASTIC_STEPS && share[s] >= DRASTIC)
+        if (weight == 0 && d->drastic >= DRASTIC_STEPS && share[s] >= PLAIN)
             weight = 1;
         sum += weight;
         if (weight > best) {
@@ -392,10 +406,13 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
     }
     if (!l->soft)
         return;
+    if (d->first_energy == 0)
+        d->first_energy = value[METRIC_ENERGY_RMS] > 1 ? value[METRIC_ENERGY_RMS] : 1;
     if (!warm && runs_away(d, value)) {
         out->verdict = VERDICT_TRIP;
         out->suspicion = 1;
         out->signal = SIGNAL_ENERGY;
+        out->onset = onset_of(d, step);
         snprintf(out->reason, sizeof out->reason,
                  "%s ran away from %.3g to %.3g within the warm-up",
                  detector_rules[SIGNAL_ENERGY].what, d->first_energy, value[METRIC_ENERGY_RMS]);
@@ -408,6 +425,8 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
     for (int s = 0; s < SIGNAL_COUNT; s++) {
         if (warm)
             share[s] = share_of(d, l, (enum detector_signal)s, signal[s]);
+        else if (s == SIGNAL_ENERGY)
+            share[s] = runaway_share(d, value);
         watch_one(&d->watch[s], &detector_rules[s], share[s], step);
         if (share[s] > out->suspicion) {
             out->suspicion = share[s];

@@ -198,6 +198,23 @@ static void what_is_far_out_in_several_ways_trips_in_five_steps(void **state)
     assert_int_equal(s.j.onset, 3001);
 }
 
+/* One step, and the net is dead after it. */
+static void a_blow_trips_in_its_first_step(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 10);
+    run_healthy(&s, 3000);
+    heal(&s);
+    s.value[METRIC_ENERGY_GAP] = 7;
+    s.value[METRIC_LANGEVIN_GRAD] *= 27;
+    s.value[METRIC_PARAM_GRAD] *= 100;
+    feed(&s);
+    assert_int_equal(s.j.verdict, VERDICT_TRIP);
+    assert_int_equal(s.j.onset, 3001);
+}
+
 static void lift_langevin(struct stage *s, uint64_t since)
 {
     (void)since;
@@ -374,6 +391,7 @@ int main(void)
         cmocka_unit_test(a_gap_that_stays_away_trips_in_twenty_steps),
         cmocka_unit_test(r_and_gradient_that_grow_together_trip),
         cmocka_unit_test(what_is_far_out_in_several_ways_trips_in_five_steps),
+        cmocka_unit_test(a_blow_trips_in_its_first_step),
         cmocka_unit_test(one_rule_alone_warns_first),
         cmocka_unit_test(a_lone_bad_gradient_is_skipped),
         cmocka_unit_test(slow_drift_is_healthy),

@@ -9,6 +9,8 @@
 #include "train/intervention.h"
 #include "train/trainer.h"
 
+#define LOST 10.0f /* ranges of a sample's elements */
+
 /* One shard's items of the global batch. */
 static struct tree_range shard_items(const struct trainer *t, size_t shard)
 {
@@ -26,14 +28,41 @@ static void read_data(const struct trainer *t, struct tree_range items, float *x
                      x + (i - items.first) * t->dim);
 }
 
+/* What no chain can have left in the buffer: not finite, or LOST ranges away. */
+static bool is_lost(const struct trainer *t, const float *x)
+{
+    float far = LOST * (t->hi - t->lo), middle = (t->lo + t->hi) / 2;
+
+    for (size_t i = 0; i < t->dim; i++)
+        if (!(fabsf(x[i] - middle) <= far))
+            return true;
+    return false;
+}
+
+/* Such slots do not continue; their number is counted in sums. */
+static void drop_lost(const struct trainer *t, struct tree_range items, const float *x,
+                      double *sums)
+{
+    bool *fresh = t->replay.draw.fresh;
+
+    for (size_t i = items.first; i < items.end; i++) {
+        if (fresh[i] || !is_lost(t, x + (i - items.first) * t->dim))
+            continue;
+        fresh[i] = true;
+        sums[SUM_REPLACED]++;
+    }
+}
+
 /* Where the shard's chains start. Those that continue have come by
  * replay_fetch. */
 static void start_chains(const struct trainer *t, struct tree_range items, const float *data,
-                         float *x)
+                         float *x, double *sums)
 {
     struct rng_key key = rng_key_make(t->spec->seed, RNG_CHAIN_INIT, t->spec->noise_epoch);
     enum spec_chain_init init = t->spec->sampler.init;
 
+    if (init == CHAIN_REPLAY)
+        drop_lost(t, items, x, sums);
     if (init == CHAIN_DATA)
         memcpy(x, data, (items.end - items.first) * t->dim * sizeof *x);
     for (size_t i = items.first; init != CHAIN_DATA && i < items.end; i++)
@@ -113,7 +142,7 @@ static enum ebm_status run_shard(const struct trainer *t, size_t lane, size_t sh
 
     memset(slot, 0, tree_vector_bytes(t->vector));
     read_data(t, items, l->data);
-    start_chains(t, items, l->data, x);
+    start_chains(t, items, l->data, x, sums);
     enum ebm_status st = run_chains(t, lane, items, x, sums, &l->err);
     if (st == EBM_OK)
         st = add_side(t, lane, +1, l->data, n, slot, l->energy, &l->err);
@@ -168,7 +197,7 @@ static enum ebm_status compute(struct trainer *t, enum sink_order order, struct 
     if (st == EBM_OK && own > 0 && t->failure.code != EBM_OK)
         tree_vector_sums(t->vector, t->slots)[SUM_ERRORS] = 1;
     if (st == EBM_OK && own > 0) {
-        tree_vector_sums(t->vector, t->slots)[SUM_REPLACED] = (double)t->replay.replaced;
+        tree_vector_sums(t->vector, t->slots)[SUM_REPLACED] += (double)t->replay.replaced;
         t->replay.replaced = 0;
     }
     if (st == EBM_OK && comm_rank(t->comm) == 0)

@@ -1,0 +1,394 @@
+"""The proof of the divergence detector and of the recovery ladder. See run.sh.
+
+parts: healthy   runs that must be left alone
+       faults    what is done to a healthy run, and when that is seen
+       unstable  unstable specs under three policies, many seeds, by ebmd
+       kills     ebmd, mpirun or a rank killed in the middle of recoveries"""
+import argparse
+import csv
+import datetime
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import time
+
+import specs
+
+COLUMNS_SHOWN = ("energy_gap", "langevin_grad", "param_grad", "suspicion")
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.bin = os.path.abspath(args.bin)
+        self.out = os.path.abspath(args.out)
+        os.makedirs(self.out, exist_ok=True)
+
+    def folder(self, *names):
+        path = os.path.join(self.out, *[n.replace(" ", "-").replace("/", "-") for n in names])
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def write_spec(self, folder, text, name, seed, steps):
+        path = os.path.join(folder, "spec.yaml")
+        for a, b in (("NAME", name), ("SEED", str(seed)), ("STEPS", str(steps)),
+                     ("DATA", self.args.data)):
+            text = text.replace(a, b)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def train(self, folder, spec, steps, sets=(), env=None, start=None):
+        """Standalone; returns the word, the step and the onset of its end."""
+        command = [os.path.join(self.bin, "ebm-worker"), "--standalone", spec, "--out", folder,
+                   "--steps", str(steps)]
+        for s in sets:
+            command += ["--set", s]
+        if start:
+            command += ["--from", start]
+        with open(os.path.join(folder, "log"), "w") as log:
+            subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False,
+                           env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})})
+        with open(os.path.join(folder, "log")) as f:
+            for line in f:
+                if line.startswith("finished "):
+                    words = dict(w.split("=", 1) for w in line.split(" reason=")[0].split()[1:])
+                    return (words["outcome"], int(words["step"]), int(words["onset"]),
+                            line.split(" reason=")[1].strip().strip('"'))
+        raise RuntimeError(f"{folder}: no end in its log")
+
+
+def rows_of(folder):
+    with open(os.path.join(folder, "metrics.csv")) as f:
+        return [{k: float(v) if v else math.nan for k, v in r.items()} for r in csv.DictReader(f)]
+
+
+# ---- healthy -------------------------------------------------------------
+
+def healthy(bench):
+    result, total = [], 0
+    for name, (text, steps) in specs.HEALTHY.items():
+        steps = max(1000, int(steps * bench.args.scale))
+        folder = bench.folder("healthy", name)
+        spec = bench.write_spec(folder, text, "healthy", bench.args.seed, steps)
+        outcome, step, _, reason = bench.train(folder, spec, steps)
+        with open(os.path.join(folder, "log")) as f:
+            log = f.read()
+        row = {"run": name, "steps": step, "outcome": outcome, "reason": reason,
+               "warnings": log.count("verdict=warn"), "skips": log.count("verdict=skip"),
+               "largest_suspicion": max(r["suspicion"] for r in rows_of(folder))}
+        total += step
+        result.append(row)
+        print(f"  {name:28s} {step:6d} steps  {outcome}  warnings {row['warnings']}  skips "
+              f"{row['skips']}  nearest to a limit {row['largest_suspicion']:.2f}", flush=True)
+    print(f"  {total} steps in all", flush=True)
+    return {"runs": result, "steps": total,
+            "left_alone": all(r["outcome"] == "succeeded" and r["warnings"] + r["skips"] == 0
+                              for r in result)}
+
+
+# ---- faults --------------------------------------------------------------
+
+def first_beyond(folder, limit):
+    for r in rows_of(folder):
+        if not abs(r["loss"]) <= limit:
+            return int(r["step"])
+    return None
+
+
+def faults(bench):
+    return ([row for base, values in (("guarded", specs.CALM), ("bare", specs.BARE))
+             for row in faults_of(bench, base, specs.IMAGES.format(**values))])
+
+
+def faults_of(bench, kind, text):
+    at, after, result = 1500, 2500, []
+    base = bench.folder("faults", kind)
+    spec = bench.write_spec(base, text, "faults", bench.args.seed, at + after)
+    bench.train(base, spec, at)
+    start = os.path.join(base, f"checkpoint-{at}.ebm")
+    for name, (env, sets) in specs.FAULTS.items():
+        env = {k: v.replace("STEP", str(at + 1)) for k, v in env.items()}
+        on = bench.folder("faults", kind, name, "on")
+        outcome, step, onset, reason = bench.train(on, spec, at + after, sets, env, start)
+        off = bench.folder("faults", kind, name, "off")
+        bench.train(off, spec, at + after, [*sets, "stability.detector=off",
+                                            "stability.max_energy=1e30"], env, start)
+        trip = step + 1 if outcome == "diverged" else None
+        row = {"run": kind, "fault": name, "detected": trip is not None, "reason": reason,
+               "steps_to_trip": trip - at if trip else None,
+               "onset_error": onset - (at + 1) if trip else None,
+               "clean_target": bool(trip) and onset > at,
+               "beyond_1e5": first_beyond(off, 1e5), "beyond_1e8": first_beyond(off, 1e8)}
+        for limit in ("1e5", "1e8"):
+            beyond = row["beyond_" + limit]
+            row["lead_" + limit] = beyond - trip if beyond and trip else None
+        rows = rows_of(on)
+        row["slots_replaced"] = int(sum(r["replaced"] for r in rows))
+        row["largest_suspicion"] = max(r["suspicion"] for r in rows)
+        row["largest_loss_unwatched"] = max(abs(r["loss"]) for r in rows_of(off))
+        result.append(row)
+        seen = (f"trip after {row['steps_to_trip']} steps, onset off by {row['onset_error']}"
+                if trip else f"no trip, {row['largest_suspicion']:.2f} of a limit")
+        print(f"  {kind:8s} {name:32s} {seen}; {row['slots_replaced']} slots replaced; unwatched, "
+              f"|L| reaches {row['largest_loss_unwatched']:.3g}, 1e5 at step {row['beyond_1e5']}",
+              flush=True)
+    return result
+
+
+# ---- ebmd ----------------------------------------------------------------
+
+class Ebmd:
+    """A coordinator of our own, in a home of its own."""
+
+    def __init__(self, bench, name):
+        self.home = bench.folder(name)
+        self.env = {**os.environ, "EBM_HOME": self.home, "OMP_NUM_THREADS": "1",
+                    "PATH": bench.bin + ":" + os.environ["PATH"]}
+
+    def ask(self, *words, check=True):
+        p = subprocess.run(["ebmctl", *words], env=self.env, capture_output=True, text=True)
+        if check and p.returncode != 0:
+            raise RuntimeError(f"ebmctl {' '.join(words)}: {p.stderr}")
+        return p.stdout
+
+    def json(self, *words):
+        return json.loads(self.ask(*words, "-o", "json"))
+
+    def submit(self, spec, sets, *more):
+        words = [w for s in sets for w in ("--set", s)]
+        return self.json("submit", spec, *words, *more)["job"]
+
+    def jobs(self):
+        return {j["job"]: j for j in self.json("list")}
+
+    def wait(self, label):
+        while True:
+            jobs = self.jobs()
+            over = [j for j in jobs.values()
+                    if j["state"] in ("succeeded", "failed", "cancelled", "diverged")]
+            print(f"\r  {label}: {len(over)} of {len(jobs)} are over ", end="", flush=True)
+            if len(over) == len(jobs):
+                print(flush=True)
+                return jobs
+            time.sleep(1)
+
+    def pid(self):
+        return self.json("status")["pid"]
+
+    def stop(self):
+        self.ask("daemon", "stop", check=False)
+
+
+# ---- unstable ------------------------------------------------------------
+
+def tiles(path):
+    """Pictures of a grid as the rows of a matrix; see picture_grid_png."""
+    import matplotlib.image
+    import numpy
+
+    sheet = matplotlib.image.imread(path)
+    sheet = sheet if sheet.ndim == 2 else sheet[:, :, 0]
+    gap, side = 2, 8
+    tile = (sheet.shape[0] - gap) // side
+    scale = (tile - gap) // 28
+    return numpy.array([sheet[gap + r * tile:gap + r * tile + 28 * scale:scale,
+                              gap + c * tile:gap + c * tile + 28 * scale:scale].ravel()
+                        for r in range(side) for c in range(side)])
+
+
+def read_images(folder, n):
+    import gzip
+    import numpy
+
+    name = [f for f in sorted(os.listdir(folder)) if "train-images" in f or "t10k-images" in f][-1]
+    path = os.path.join(folder, name)
+    with (gzip.open(path) if name.endswith(".gz") else open(path, "rb")) as f:
+        data = f.read()
+    return numpy.frombuffer(data, numpy.uint8, n * 784, 16).reshape(n, 784) / 255.0
+
+
+def energy_distance(x, y):
+    """Of two samples (Szekely & Rizzo 2013); 0 for one distribution."""
+    import numpy
+
+    def mean_distance(a, b):
+        d = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :] - 2 * a @ b.T
+        return numpy.sqrt(numpy.maximum(d, 0))
+
+    def own(a):
+        return mean_distance(a, a).sum() / (len(a) * (len(a) - 1))
+
+    return 2 * mean_distance(x, y).mean() - own(x) - own(y)
+
+
+def distances(bench):
+    """The quality of a sheet of samples, and what noise and data would get."""
+    import numpy
+
+    if not bench.args.data.startswith("idx:"):
+        folder = "/usr/share/datasets/fashion-mnist"
+    else:
+        folder = bench.args.data[4:]
+    data = read_images(folder, 3000)
+    rng = numpy.random.default_rng(1)
+    scale = {"data": energy_distance(data[:64], data[1000:]),
+             "noise": energy_distance(rng.random((64, 784)), data[1000:])}
+    return (lambda path: energy_distance(tiles(path), data[1000:])), scale
+
+
+def unstable(bench):
+    measure, scale = distances(bench)
+    ebmd = Ebmd(bench, "unstable-home")
+    steps, meant = int(3000 * bench.args.scale), {}
+    for seed in range(1, bench.args.seeds + 1):
+        for name, text in specs.UNSTABLE.items():
+            folder = bench.folder("unstable", name, str(seed))
+            spec = bench.write_spec(folder, text, "unstable", seed, steps)
+            for policy, sets in specs.POLICIES.items():
+                meant[ebmd.submit(spec, sets)] = (name, seed, policy)
+    jobs = ebmd.wait("runs")
+    result = []
+    for job, (name, seed, policy) in meant.items():
+        attempts = ebmd.json("history", str(job))
+        row = {"spec": name, "seed": seed, "policy": policy, "state": jobs[job]["state"],
+               "step": jobs[job]["step"], "rollbacks": len(attempts) - 1,
+               "steps_trained": sum(a["last_step"] - a["from_step"] for a in attempts),
+               "reason": jobs[job]["reason"], "distance": None}
+        sheet = os.path.join(bench.folder("unstable", name, str(seed)), policy + ".png")
+        try:
+            ebmd.ask("samples", str(job), "-o", sheet)
+            row["distance"] = float(measure(sheet))
+        except (RuntimeError, OSError):
+            pass
+        result.append(row)
+    ebmd.stop()
+    for name in specs.UNSTABLE:
+        for policy in specs.POLICIES:
+            rows = [r for r in result if (r["spec"], r["policy"]) == (name, policy)]
+            done = [r for r in rows if r["state"] == "succeeded"]
+            quality = sorted(r["distance"] for r in done if r["distance"] is not None)
+            middle = f"{quality[len(quality) // 2]:.2f}" if quality else "-"
+            print(f"  {name:28s} {policy:8s} {len(done):2d} of {len(rows)} finished, distance "
+                  f"{middle} (data {scale['data']:.2f}, noise {scale['noise']:.2f}), rollbacks "
+                  f"{sum(r['rollbacks'] for r in rows) / len(rows):.1f}", flush=True)
+    return {"runs": result, "scale": {k: float(v) for k, v in scale.items()}, "steps": steps}
+
+
+# ---- kills ---------------------------------------------------------------
+
+def children(pid):
+    out = subprocess.run(["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True).stdout
+    table = [line.split(None, 2) for line in out.splitlines()]
+    found, front = [], {str(pid)}
+    while front:
+        new = [(int(p), c) for p, q, c in table if q in front]
+        found += new
+        front = {str(p) for p, _ in new}
+    return found
+
+
+def victims(ebmd, kind):
+    """Pids of this home's processes of a kind, by the mark in their environment."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                comm = f.read().strip()
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                ours = ebmd.home.encode() in f.read()
+        except OSError:
+            continue
+        if ours and comm == kind:
+            found.append(int(pid))
+    return found
+
+
+def lineage_of(ebmd, job):
+    keys = ("attempt", "cause", "actor", "from_step", "last_step", "outcome", "overrides")
+    attempts = [{k: a.get(k) for k in keys} for a in ebmd.json("history", str(job))]
+    recoveries = [(a["from_step"], a["overrides"]) for a in attempts
+                  if a["cause"] == "rollback" and a["actor"] == "ebmd"]
+    digests = {c["step"]: c["digest"] for c in ebmd.json("checkpoints", str(job))}
+    return recoveries, digests
+
+
+def kills(bench):
+    """One unstable run, undisturbed; then the same with kill -9 again and again."""
+    text = specs.UNSTABLE["too few Langevin steps"]
+    folder = bench.folder("kills")
+    steps = int(1500 * bench.args.scale)
+    spec = bench.write_spec(folder, text, "kills", 3, steps)
+    sets = ["resources.max_restarts=1000", "checkpoint.every_steps=100"]
+    calm = Ebmd(bench, "kills-calm")
+    job = calm.submit(spec, sets)
+    calm.wait("undisturbed")
+    wanted, digests = lineage_of(calm, job)
+    last = max(digests)
+    calm.stop()
+    print(f"  undisturbed: {len(wanted)} recoveries, last checkpoint at {last}", flush=True)
+    rng, done, same, left = random.Random(1), 0, 0, 0
+    runs = 0
+    while done < bench.args.kills:
+        ebmd = Ebmd(bench, f"kills-{runs}")
+        job = ebmd.submit(spec, sets)
+        while True:
+            time.sleep(rng.uniform(0.2, 1.5))
+            state = ebmd.jobs()[job]["state"]
+            if state in ("succeeded", "diverged", "failed"):
+                break
+            kind = rng.choice(["ebmd", "mpirun", "ebm-worker", "ebm-shepherd"])
+            for pid in victims(ebmd, kind)[:1]:
+                os.kill(pid, signal.SIGKILL)
+                done += 1
+            print(f"\r  {done} of {bench.args.kills} kills ", end="", flush=True)
+        got, after = lineage_of(ebmd, job)
+        equal = got == wanted and after.get(last) == digests[last]
+        same += equal
+        runs += 1
+        ebmd.stop()
+        time.sleep(1)
+        left += sum(len(victims(ebmd, k)) for k in ("mpirun", "ebm-worker", "ebm-shepherd"))
+        if not equal:
+            print(f"\n  run {runs}: {got} instead of {wanted}", flush=True)
+    print(f"\n  {done} kills in {runs} runs: {same} runs with the same recoveries and digest, "
+          f"{left} processes left", flush=True)
+    return {"kills": done, "runs": runs, "same": same, "processes_left": left,
+            "recoveries": len(wanted)}
+
+
+PARTS = {"healthy": healthy, "faults": faults, "unstable": unstable, "kills": kills}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("--bin", required=True, help="folder of the programs")
+    p.add_argument("--out", required=True)
+    p.add_argument("--data", default="fashion-mnist", help="fashion-mnist, or idx:DIR of 28 x 28 images")
+    p.add_argument("--parts", default=",".join(PARTS))
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--seeds", type=int, default=10)
+    p.add_argument("--kills", type=int, default=50)
+    p.add_argument("--scale", type=float, default=1.0, help="of the numbers of steps")
+    bench = Bench(p.parse_args())
+    path = os.path.join(bench.out, "stability.json")
+    report = {}
+    if os.path.exists(path):
+        with open(path) as f:
+            report = json.load(f)
+    report["date"] = datetime.date.today().isoformat()
+    report["data"] = bench.args.data
+    for part in bench.args.parts.split(","):
+        print(f"\n{part}", flush=True)
+        begin = time.time()
+        report[part] = PARTS[part](bench)
+        report.setdefault("seconds", {})[part] = round(time.time() - begin)
+        with open(path, "w") as f:
+            json.dump(report, f, indent=1)
+    print(f"\nwrote {path}")
+
+
+main()
