@@ -1,0 +1,107 @@
+"""stability.json as a picture and as tables for RESULTS.md.
+
+usage: plot.py FOLDER-OF-RESULTS"""
+import json
+import os
+import sys
+
+COLOURS = {"none": "#999999", "reload": "#d08a2e", "ladder": "#2a7f62"}
+
+
+def median(values):
+    values = sorted(v for v in values if v is not None)
+    return values[len(values) // 2] if values else None
+
+
+def draw(report, path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    runs = report["unstable"]["runs"]
+    names = list(dict.fromkeys(r["spec"] for r in runs))
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
+    for k, policy in enumerate(COLOURS):
+        mine = [[r for r in runs if r["spec"] == n and r["policy"] == policy] for n in names]
+        done = [100 * sum(r["state"] == "succeeded" for r in rows) / len(rows) for rows in mine]
+        left.barh([i + 0.27 * (1 - k) for i in range(len(names))], done, 0.25, label=policy,
+                  color=COLOURS[policy])
+        for i, rows in enumerate(mine):
+            q = [max(r["distance"], 1e-3) for r in rows
+                 if r["state"] == "succeeded" and r["distance"] is not None]
+            right.plot(q, [i + 0.27 * (1 - k)] * len(q), "o", ms=4, color=COLOURS[policy], alpha=0.6)
+    left.set_xlabel("runs that reach the end by themselves, %")
+    left.set_yticks(range(len(names)), names)
+    left.set_xlim(0, 100)
+    left.legend(loc="lower right")
+    right.set_xscale("log")
+    right.set_yticks(range(len(names)), [])
+    right.set_xlabel("energy distance of their samples to the data")
+    for what, style in (("data", ":"), ("noise", "--")):
+        right.axvline(max(report["unstable"]["scale"][what], 1e-3), color="k", ls=style, lw=0.8)
+        right.text(max(report["unstable"]["scale"][what], 1e-3), len(names) - 0.45, what, fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def table(report):
+    out = []
+    if "healthy" in report:
+        h = report["healthy"]
+        out += [f"Healthy runs, {h['steps']:,} steps in all:", "",
+                "| run | steps | end | warnings | skipped steps | nearest to a limit |",
+                "| --- | --- | --- | --- | --- | --- |"]
+        out += [f"| {r['run']} | {r['steps']:,} | {r['outcome']} | {r['warnings']} | {r['skips']} | "
+                f"{r['largest_suspicion']:.2f} |" for r in h["runs"]]
+        out.append("")
+    if "faults" in report:
+        out += ["Faults put into a healthy run at step 1500:", "",
+                "| run | fault | seen after | onset off by | slots replaced | unwatched, the loss "
+                "reaches | 1e5 | lead |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+        for r in report["faults"]:
+            seen = f"{r['steps_to_trip']} steps" if r["detected"] else \
+                f"no trip ({r['largest_suspicion']:.2f} of a limit)"
+            lead = f"{r['lead_1e5']} steps" if r["lead_1e5"] is not None else "-"
+            out.append(f"| {r['run']} | {r['fault']} | {seen} | "
+                       f"{r['onset_error'] if r['detected'] else '-'} | {r['slots_replaced']} | "
+                       f"{r['largest_loss_unwatched']:.3g} | "
+                       f"{'at step ' + str(r['beyond_1e5']) if r['beyond_1e5'] else 'never'} | {lead} |")
+        out.append("")
+    if "unstable" in report:
+        u = report["unstable"]
+        seeds = len({r["seed"] for r in u["runs"]})
+        out += [f"Unstable specs, {seeds} seeds each, {u['steps']:,} steps: runs that reach the end, and "
+                f"the median energy distance of their samples to the data (data against data "
+                f"{u['scale']['data']:.2f}, noise {u['scale']['noise']:.1f}):", "",
+                "| spec | none | reload | ladder | rollbacks of the ladder |",
+                "| --- | --- | --- | --- | --- |"]
+        for name in dict.fromkeys(r["spec"] for r in u["runs"]):
+            cells = []
+            for policy in COLOURS:
+                rows = [r for r in u["runs"] if (r["spec"], r["policy"]) == (name, policy)]
+                done = [r for r in rows if r["state"] == "succeeded"]
+                q = median(r["distance"] for r in done)
+                cells.append(f"{len(done)} of {len(rows)}" + (f", {q:.2f}" if q is not None else ""))
+            backs = sum(r["rollbacks"] for r in rows) / len(rows)
+            out.append(f"| {name} | {' | '.join(cells)} | {backs:.1f} |")
+        out.append("")
+    if "kills" in report:
+        k = report["kills"]
+        out += [f"{k['kills']} kills with -9 in {k['runs']} runs with {k['recoveries']} recoveries "
+                f"each: {k['same']} of {k['runs']} with the same recoveries and the same last digest, "
+                f"{k['processes_left']} processes left.", ""]
+    return "\n".join(out)
+
+
+def main():
+    folder = sys.argv[1]
+    with open(os.path.join(folder, "stability.json")) as f:
+        report = json.load(f)
+    with open(os.path.join(folder, "stability.md"), "w") as f:
+        f.write(table(report))
+    if "unstable" in report:
+        draw(report, os.path.join(folder, "stability.png"))
+    print(table(report))
+
+
+main()
