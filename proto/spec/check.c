@@ -8,6 +8,7 @@
 
 #include "spec/problems.h"
 #include "spec/text.h"
+#include "stability/ladder.h"
 
 enum { SLOTS_MAX = 4096, HEALTHY_CHECKPOINTS = 3 };
 
@@ -173,6 +174,25 @@ static void check_optimizer(struct spec_draft *d)
                  "optimizer.momentum is for sgd: adam has 'betas' (the first one)");
 }
 
+static void check_ladder(struct spec_draft *d)
+{
+    char word[32], near[32];
+
+    if (is_bad(d, "stability.ladder") ||
+        ladder_is_list(d->spec->stability.ladder, word, sizeof word))
+        return;
+    const char *words = field_table[row_of("stability.ladder")].words;
+    if (word[0] == '\0')
+        complain(d, "stability.ladder",
+                 "stability.ladder is empty: say what to do, as 'noise gentle'");
+    else if (text_nearest(words, word, near, sizeof near, NULL))
+        complain(d, "stability.ladder", "stability.ladder: no rung '%s' (did you mean '%s'?)", word,
+                 near);
+    else
+        complain(d, "stability.ladder", "stability.ladder: no rung '%s': there are %s", word,
+                 words);
+}
+
 /* The shapes, where the data set's are known without a disk: so that their
  * problems come with all the others. */
 static void check_net(struct spec_draft *d)
@@ -198,8 +218,8 @@ static void check_net(struct spec_draft *d)
 void check_draft(struct spec_draft *d)
 {
     static void (*const checks[])(struct spec_draft *) = {
-        check_name,      check_dataset,   check_model,     check_train, check_replay,
-        check_retention, check_resources, check_optimizer, check_net,
+        check_name,      check_dataset,   check_model,     check_train,  check_replay,
+        check_retention, check_resources, check_optimizer, check_ladder, check_net,
     };
 
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)

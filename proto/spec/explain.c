@@ -5,7 +5,7 @@
 #include "spec/fields.h"
 #include "spec/text.h"
 
-enum { WIDTH = 79, TYPE_MAX = 200, PATH_WIDTH = 23, DEFAULT_WIDTH = 12 };
+enum { WIDTH = 79, TYPE_MAX = 200, PATH_WIDTH = 25, DEFAULT_WIDTH = 12 };
 
 /* Words of `text` within WIDTH columns, each line begun by `indent` blanks;
  * the first line already stands at `column`. */
@@ -76,10 +76,12 @@ static void explain_field(const struct field *f, struct buf *out)
 static void explain_row(const struct field *f, struct buf *out)
 {
     const char *standard = standard_of(f);
+    size_t indent = 2 + PATH_WIDTH + 2 + DEFAULT_WIDTH + 2;
 
     buf_printf(out, "  %-*s  %-*s  ", PATH_WIDTH, f->path, DEFAULT_WIDTH, standard);
-    put_wrapped(out, f->help, 2 + PATH_WIDTH + 2 + DEFAULT_WIDTH + 2,
-                2 + PATH_WIDTH + 2 + DEFAULT_WIDTH + 2);
+    if (strlen(standard) > DEFAULT_WIDTH)
+        buf_printf(out, "\n%*s", (int)indent, "");
+    put_wrapped(out, f->help, indent, indent);
 }
 
 static void explain_group(const char *group, const char *help, struct buf *out)
