@@ -138,6 +138,15 @@ const char *stage_path(const struct stage *s, uint32_t attempt, const char *name
     return path;
 }
 
+void stage_sweep(const struct stage *s, uint32_t attempt)
+{
+    int64_t deadline = clock_mono_ms() + WAIT_MS;
+
+    while (launch_sweep(&s->home, STAGE_FENCE + attempt) > 0)
+        if (clock_mono_ms() > deadline)
+            fail_msg("processes of attempt %u do not end", attempt);
+}
+
 bool stage_exists(const struct stage *s, uint32_t attempt, const char *name)
 {
     return access(stage_path(s, attempt, name), F_OK) == 0;

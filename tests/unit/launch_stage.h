@@ -38,6 +38,8 @@ struct launch_end stage_end(const struct stage *s, uint32_t attempt, struct laun
 
 /* The path of a file of an attempt; good until the next call. */
 const char *stage_path(const struct stage *s, uint32_t attempt, const char *name);
+/* Sweeps until nothing of the attempt is left: one sweep does not wait long. */
+void stage_sweep(const struct stage *s, uint32_t attempt);
 bool stage_exists(const struct stage *s, uint32_t attempt, const char *name);
 /* Waits until the file holds a whole line, and returns all of it; good until
  * the next call. */

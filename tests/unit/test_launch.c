@@ -305,7 +305,7 @@ static void a_killed_shepherd_leaves_nothing(void **state)
     assert_false(launch_find(&s->home, STAGE_JOB, 1, &found));
     launch_read_end(&s->home, STAGE_JOB, 1, &end);
     assert_false(end.known);
-    assert_int_equal(launch_sweep(&s->home, STAGE_FENCE + 1), 0);
+    stage_sweep(s, 1);
     stage_wait_gone(stage_number(s, 1, "child"));
     stage_assert_clean(s, 1);
 }
@@ -324,7 +324,7 @@ static void a_sweep_through_a_link_finds_them(void **state)
     stage_number(s, 1, "pid");
     kill((pid_t)pid.pid, SIGKILL);
     stage_wait(pid);
-    assert_int_equal(launch_sweep(&s->home, STAGE_FENCE + 1), 0);
+    stage_sweep(s, 1);
     assert_int_equal(launch_count_marked(&other.home, STAGE_FENCE + 1), 0);
     unlink(link);
     stage_assert_clean(s, 1);
@@ -429,7 +429,7 @@ static void an_unheard_shepherd_starts_nothing(void **state)
     pid = stage_start(s, 1); /* makes the folder */
     kill((pid_t)pid.pid, SIGKILL);
     stage_wait(pid);
-    launch_sweep(&s->home, STAGE_FENCE + 1);
+    stage_sweep(s, 1);
     unlink(stage_path(s, 1, "pid"));
     unlink(stage_path(s, 1, "shepherd"));
 
