@@ -344,7 +344,8 @@ static void a_sweep_takes_only_the_marked(void **state)
     wait_for_marked(&s->home, 102, 1);
     wait_for_marked(&s->home, 1010, 1);
 
-    assert_int_equal(launch_sweep(&s->home, 101), 0);
+    for (int i = 0; launch_sweep(&s->home, 101) > 0; i++)
+        assert_true(i < 200);
     assert_int_equal(waitpid(ours, NULL, 0), ours);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(waitpid(others[i], NULL, WNOHANG), 0);
