@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "spec/problems.h"
 #include "spec/text.h"
@@ -193,6 +194,39 @@ static void check_ladder(struct spec_draft *d)
                  words);
 }
 
+/* With a host after it; blanks would be cut off in a request. */
+static bool is_web_address(const char *url)
+{
+    const char *host = strncasecmp(url, "https://", 8) == 0  ? url + 8
+                       : strncasecmp(url, "http://", 7) == 0 ? url + 7
+                                                             : "";
+
+    return host[0] != '\0' && strchr("/:?#", host[0]) == NULL && strchr(url, ' ') == NULL;
+}
+
+static void check_on_event(struct spec_draft *d)
+{
+    const char *events = field_table[row_of("on_event.events")].words;
+    const struct spec *s = d->spec;
+    char word[SPEC_NAME_MAX], near[SPEC_NAME_MAX];
+
+    if (!is_bad(d, "on_event.url") && s->on_event.url[0] != '\0' &&
+        !is_web_address(s->on_event.url))
+        complain(d, "on_event.url",
+                 "on_event.url must begin with http:// or https:// and a host, not '%.80s'",
+                 s->on_event.url);
+    if (is_bad(d, "on_event.events") || events_are_known(s->on_event.events, word, sizeof word))
+        return;
+    if (text_nearest(events, word, near, sizeof near, NULL))
+        complain(d, "on_event.events", "on_event.events: no event '%s' (did you mean '%s'?)", word,
+                 near);
+    else
+        complain(d, "on_event.events",
+                 "on_event.events: no event '%s': there are diverged, rolled-back, finished, "
+                 "failed, paused and cancelled, or none",
+                 word);
+}
+
 /* The shapes, where the data set's are known without a disk: so that their
  * problems come with all the others. */
 static void check_net(struct spec_draft *d)
@@ -218,8 +252,9 @@ static void check_net(struct spec_draft *d)
 void check_draft(struct spec_draft *d)
 {
     static void (*const checks[])(struct spec_draft *) = {
-        check_name,      check_dataset,   check_model,     check_train,  check_replay,
-        check_retention, check_resources, check_optimizer, check_ladder, check_net,
+        check_name,   check_dataset,   check_model,     check_train,
+        check_replay, check_retention, check_resources, check_optimizer,
+        check_ladder, check_on_event,  check_net,
     };
 
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)

@@ -23,4 +23,7 @@ void check_draft(struct spec_draft *d);
 bool dataset_settle_name(struct spec *s, char *why, size_t size);
 bool dataset_is_toy(const char *dataset);
 
+/* Whether each word of on_event.events is one; else the first that is not. */
+bool events_are_known(const char *list, char *word, size_t size);
+
 #endif

@@ -34,6 +34,8 @@ static const char *standard_of(const struct field *f)
         return "by data set";
     if (f->standard != NULL)
         return f->standard;
+    if (f->type == FIELD_TEXT && f->words == NULL)
+        return "(none)";
     return f->type == FIELD_WHOLE || f->type == FIELD_LAYERS || strcmp(f->path, "model.preset") == 0
                ? "(one of two)"
                : "(required)";
@@ -75,6 +77,7 @@ static void explain_field(const struct field *f, struct buf *out)
 
 static void explain_row(const struct field *f, struct buf *out)
 {
+    const size_t indent = 2 + PATH_WIDTH + 2 + DEFAULT_WIDTH + 2;
     const char *standard = standard_of(f);
     size_t indent = 2 + PATH_WIDTH + 2 + DEFAULT_WIDTH + 2;
 

@@ -26,6 +26,8 @@ const struct field_group field_group_table[FIELD_GROUP_COUNT] = {
     {"checkpoint", "checkpoints|checkpointing|ckpt", "what is kept to go back to"},
     {"pictures", "picture|samples|images", "sample grids written during the run"},
     {"stability", "recovery|divergence", "how a divergence is seen, and what happens then"},
+    {"on_event", "notify|notification|notifications|hook|hooks|webhook|alert|events",
+     "who is told of what becomes of the job"},
     {"intervention", "interventions", "what a recovery changed; set by ebmd"},
 };
 
@@ -203,6 +205,26 @@ const struct field field_table[FIELD_COUNT] = {
      "noise, energy L2, clips, a new buffer), older (and an older checkpoint); reload (the newest "
      "checkpoint and nothing else) is there to compare with.",
      SYSTEM},
+
+    {"on_event.command", FIELD_TEXT, PLACE(on_event.command), 0, 0, NULL, NULL, FIELD_BLANK, NULL,
+     "cmd|run|script|exec|shell|hook",
+     "Run by /bin/sh, in the job's folder, with the event as JSON on its standard input and in "
+     "EBM_EVENT, EBM_JOB, EBM_STATE and EBM_REASON.",
+     SYSTEM},
+    {"on_event.url", FIELD_TEXT, PLACE(on_event.url), 0, 0, NULL, NULL, FIELD_BLANK, NULL,
+     "post|webhook|http|endpoint|address|uri", "http or https: the JSON is posted there.", SYSTEM},
+    {"on_event.events", FIELD_TEXT, PLACE(on_event.events), 0, 0,
+     "diverged|rolled-back|finished|failed|paused|cancelled|none", NULL, 0,
+     "diverged rolled-back finished failed", "event|on|when|for|kinds",
+     "What is told. diverged: it does not go on by itself; rolled-back: it goes on from a "
+     "checkpoint, by ebmd or a person.",
+     SYSTEM},
+    {"on_event.timeout_seconds", FIELD_WHOLE, PLACE(on_event.timeout_seconds), 1, 600, NULL, NULL,
+     0, "10", "timeout|timeout_s|deadline|max_seconds",
+     "A command that takes longer is killed with all its processes; a post is given up.", SYSTEM},
+    {"on_event.retries", FIELD_WHOLE, PLACE(on_event.retries), 0, 10, NULL, NULL, 0, "3",
+     "retry|tries|attempts|max_retries",
+     "Tries after one that failed: 1 s later, 2 s, 4 s, and so on up to 60 s.", SYSTEM},
 
     {"intervention.at_step", FIELD_WHOLE, PLACE(intervention.at_step), 0, 4294967295.0, NULL, NULL,
      FIELD_MATH, "0", "step|at", "Step of the checkpoint that the recovery went back to.", SYSTEM},

@@ -21,7 +21,10 @@ enum {
     SPEC_PATH_MAX = 512,
     SPEC_ERRORS_MAX = 64,
     SPEC_FIELDS_MAX = 96,
-    SPEC_LADDER_MAX = 96
+    SPEC_LADDER_MAX = 96,
+    SPEC_EVENTS_MAX = 96,
+    SPEC_COMMAND_MAX = 1024,
+    SPEC_URL_MAX = 1024
 };
 
 enum spec_objective { OBJECTIVE_EBM };
@@ -94,6 +97,11 @@ struct spec {
         double gap_deviations, langevin_ratio, gradient_ratio;
         char ladder[SPEC_LADDER_MAX]; /* names of rungs, as "noise gentle firm older" */
     } stability;
+    struct {
+        char command[SPEC_COMMAND_MAX], url[SPEC_URL_MAX]; /* "": none */
+        char events[SPEC_EVENTS_MAX];                      /* names, as "finished failed" */
+        int64_t timeout_seconds, retries;
+    } on_event;
     /* What a recovery changed; set by ebmd, or by hand with --set. Each is a
      * function of the step alone, so that a restart does the same. */
     struct {
@@ -183,6 +191,9 @@ void spec_sample_range(const struct spec *s, float *lo, float *hi);
 
 /* Steps the run will take: train.steps, or epochs * floor(samples/batch). */
 uint64_t spec_total_steps(const struct spec *s, uint64_t samples);
+
+/* Whether somebody is to be told of this event ("finished"). */
+bool spec_tells(const struct spec *s, const char *event);
 
 /* `explain FIELD`: type, range, default, help, source; for a group, its
  * fields. EBM_ENOTFOUND with a suggestion. */

@@ -411,6 +411,45 @@ static void explain_tells_of_every_field(void **state)
     buf_fini(&one);
 }
 
+static void events_are_told_that_were_chosen(void **state)
+{
+    static const char *const chosen[] = {"on_event.command=true",
+                                         "on_event.events='paused,failed '"};
+    static const char *const none[] = {"on_event.url=http://h/", "on_event.events=none"};
+
+    (void)state;
+    assert_int_equal(parse(GOOD, NULL, 0), EBM_OK);
+    assert_false(spec_tells(&spec, "failed")); /* to whom? */
+    assert_int_equal(parse_with("on_event.url=https://host/x"), EBM_OK);
+    assert_true(spec_tells(&spec, "failed") && spec_tells(&spec, "rolled-back"));
+    assert_false(spec_tells(&spec, "paused") || spec_tells(&spec, "rolled"));
+    assert_int_equal(parse(GOOD, chosen, COUNT(chosen)), EBM_OK);
+    assert_true(spec_tells(&spec, "failed") && spec_tells(&spec, "paused"));
+    assert_false(spec_tells(&spec, "finished"));
+    assert_int_equal(parse(GOOD, none, COUNT(none)), EBM_OK);
+    assert_false(spec_tells(&spec, "failed") || spec_tells(&spec, "none "));
+    assert_int_equal(parse_with("on_event.events=failed nonsense-of-it"), EBM_EINVAL);
+    assert_problem("no event 'nonsense-of-it': there are diverged, rolled-back, finished");
+    assert_int_equal(parse_with("on_event.url=http://a b"), EBM_EINVAL);
+    assert_problem("must begin with http:// or https:// and a host");
+}
+
+/* Whom a job tells does not change what it learns. */
+static void telling_is_no_mathematics(void **state)
+{
+    uint8_t quiet[DIGEST_BYTES], loud[DIGEST_BYTES];
+    static const char *const sets[] = {"on_event.command=true", "on_event.url=http://h",
+                                       "on_event.events=failed", "on_event.timeout_seconds=1",
+                                       "on_event.retries=0"};
+
+    (void)state;
+    assert_int_equal(parse(GOOD, NULL, 0), EBM_OK);
+    spec_math_digest(&spec, quiet);
+    assert_int_equal(parse(GOOD, sets, COUNT(sets)), EBM_OK);
+    spec_math_digest(&spec, loud);
+    assert_memory_equal(quiet, loud, DIGEST_BYTES);
+}
+
 /* Every row belongs to a known group, once, with help and source. */
 static void the_table_is_sound(void **state)
 {
@@ -448,6 +487,8 @@ int main(void)
         cmocka_unit_test(a_missing_folder_is_a_problem_of_the_data_set),
         cmocka_unit_test(diff_names_what_differs),
         cmocka_unit_test(digest_covers_what_decides_the_bits),
+        cmocka_unit_test(events_are_told_that_were_chosen),
+        cmocka_unit_test(telling_is_no_mathematics),
         cmocka_unit_test(explain_refuses_with_a_suggestion),
         cmocka_unit_test(explain_tells_of_every_field),
         cmocka_unit_test(the_table_is_sound),
