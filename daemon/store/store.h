@@ -119,6 +119,18 @@ struct store_event {
     char text[STORE_REASON_MAX];
 };
 
+/* What is to be told of a job, as it was then. */
+struct store_notice {
+    int64_t id;
+    int64_t job;
+    uint32_t attempt;
+    int64_t time_ms;
+    char event[STORE_WORD_MAX]; /* diverged rolled-back finished failed paused cancelled */
+    enum job_state state;
+    uint64_t step, total_steps;
+    char reason[STORE_REASON_MAX];
+};
+
 struct store;
 
 /* Opens state/ebmd.db (WAL, FULL, foreign keys, integrity quick_check),
@@ -230,6 +242,16 @@ enum ebm_status store_event_each(struct store *s, int64_t job /* 0 = all */, uin
                                  uint32_t limit, bool newest,
                                  bool (*visit)(void *arg, const struct store_event *e), void *arg,
                                  struct ebm_error *err);
+
+/* ---- notices: told at least once ---- */
+/* Sets n->id and n->time_ms. */
+enum ebm_status store_notice_add(struct store *s, struct store_notice *n, struct ebm_error *err);
+/* The oldest one that has not ended of the first job after this one that has
+ * any; id 0: there is none. */
+enum ebm_status store_notice_due(struct store *s, int64_t after_job, struct store_notice *out,
+                                 struct ebm_error *err);
+/* Once: it was told, or is given up. A second time changes nothing. */
+enum ebm_status store_notice_end(struct store *s, int64_t id, bool told, struct ebm_error *err);
 
 /* ---- idempotency of the other changes ---- */
 /* Remembers key -> reply bytes (for a day); lookup appends to out, and is

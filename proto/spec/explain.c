@@ -81,9 +81,11 @@ static void explain_row(const struct field *f, struct buf *out)
     const char *standard = standard_of(f);
     size_t indent = 2 + PATH_WIDTH + 2 + DEFAULT_WIDTH + 2;
 
-    buf_printf(out, "  %-*s  %-*s  ", PATH_WIDTH, f->path, DEFAULT_WIDTH, standard);
+    buf_printf(out, "  %-*s  ", PATH_WIDTH, f->path);
     if (strlen(standard) > DEFAULT_WIDTH)
-        buf_printf(out, "\n%*s", (int)indent, "");
+        buf_printf(out, "%s\n%*s", standard, (int)indent, "");
+    else
+        buf_printf(out, "%-*s  ", DEFAULT_WIDTH, standard);
     put_wrapped(out, f->help, indent, indent);
 }
 

@@ -164,3 +164,17 @@ INSERT INTO reply (key, time_ms, bytes) VALUES (?1, ?2, ?3);
 
 -- name: reply_get
 SELECT bytes FROM reply WHERE key = ?1 AND time_ms >= ?2;
+
+-- name: notice_insert
+INSERT INTO notice (job, attempt, time_ms, event, job_state, step, total_steps, reason, ended_ms,
+                    outcome)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, '')
+RETURNING id;
+
+-- name: notice_due
+-- The oldest one of the first job after ?1 that has any.
+SELECT id, job, attempt, time_ms, event, job_state, step, total_steps, reason FROM notice
+WHERE ended_ms = 0 AND job > ?1 ORDER BY job, id LIMIT 1;
+
+-- name: notice_end
+UPDATE notice SET ended_ms = ?2, outcome = ?3 WHERE id = ?1 AND ended_ms = 0;

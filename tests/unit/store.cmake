@@ -1,5 +1,6 @@
 ebm_unit_test(test_store ebm-store)
 ebm_unit_test(test_store_queue ebm-store)
 ebm_unit_test(test_store_safety ebm-store)
+ebm_unit_test(test_notices ebm-store)
 ebm_unit_test(test_metrics ebm-store)
 ebm_unit_test(test_vault ebm-store)

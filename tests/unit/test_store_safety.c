@@ -125,8 +125,8 @@ static void test_what_was_acknowledged_survives_kills(void **state)
 /* ---- schemas ---- */
 
 /* Versions of the store: of this ebmd, and of a later one. */
-#define NOW  "2"
-#define NEXT "3"
+#define NOW  "3"
+#define NEXT "4"
 
 /* The real schema with one more step, as a later ebmd will have. */
 static struct db_options options_of_next_version(const char *step)
@@ -596,6 +596,8 @@ static void test_hot_queries_use_their_indexes(void **state)
         SQL_EVENT_NEWEST_JOB,
         SQL_REPLY_GET,
         SQL_REPLY_PURGE,
+        SQL_NOTICE_DUE,
+        SQL_NOTICE_END,
     };
     static const int hot_metrics[] = {
         SQL_METRIC_HAVE,           SQL_METRIC_NEXT_ATTEMPT, SQL_METRIC_PAGE, SQL_METRIC_NEWEST,
