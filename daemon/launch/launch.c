@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +18,7 @@
 #include "launch/programs.h"
 #include "launch/report.h"
 #include "launch/scratch.h"
-
-enum { FIRST_FD_TO_CLOSE = 3 };
+#include "launch/spawn.h"
 
 /* ---- what mpirun is to do ---- */
 
@@ -124,85 +122,19 @@ static enum ebm_status write_folder(const struct home *home, const struct launch
 
 /* ---- starting the shepherd ---- */
 
-extern char **environ;
-
-/* The environment without the marks of an attempt that ebmd itself may run
- * in: the shepherd bears none. The caller frees the array. */
-static char **unmarked_environment(void)
-{
-    static const char *const marks[] = {"EBM_FENCE=", "EBM_HOME_MARK="};
-    size_t count = 0, kept = 0;
-
-    while (environ[count] != NULL)
-        count++;
-    char **out = malloc((count + 1) * sizeof *out);
-    if (out == NULL)
-        return NULL;
-    for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], marks[0], strlen(marks[0])) != 0 &&
-            strncmp(environ[i], marks[1], strlen(marks[1])) != 0)
-            out[kept++] = environ[i];
-    out[kept] = NULL;
-    return out;
-}
-
-/* Signals start as the shepherd's loop wants them: those it reads from its
- * signalfd are held from before its first instruction. */
-static int set_signals(posix_spawnattr_t *attr)
-{
-    sigset_t all, held;
-
-    sigfillset(&all);
-    sigemptyset(&held);
-    sigaddset(&held, SIGTERM);
-    sigaddset(&held, SIGINT);
-    sigaddset(&held, SIGHUP);
-    sigaddset(&held, SIGUSR1);
-    sigaddset(&held, SIGCHLD);
-    int failed = posix_spawnattr_setsigdefault(attr, &all);
-    if (failed == 0)
-        failed = posix_spawnattr_setsigmask(attr, &held);
-    if (failed == 0)
-        failed = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    return failed;
-}
-
-static int set_files(posix_spawn_file_actions_t *files, const char *log, int report)
-{
-    int failed = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
-
-    if (failed == 0)
-        failed = posix_spawn_file_actions_adddup2(files, report, 1);
-    if (failed == 0)
-        failed =
-            posix_spawn_file_actions_addopen(files, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (failed == 0)
-        failed = posix_spawn_file_actions_addclosefrom_np(files, FIRST_FD_TO_CLOSE);
-    return failed;
-}
-
 /* Runs it with its report on this descriptor; the process that is reaped
  * here has already left the shepherd behind. 0 or an errno. */
-static int spawn(const char *shepherd, const char *dir, const char *log, int report)
+static int start(const char *shepherd, const char *dir, const char *log, int report)
 {
     char *const argv[] = {(char *)"ebm-shepherd", (char *)dir, NULL};
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
+    /* What its loop reads from its signalfd is held from before its first
+     * instruction. */
+    static const int held[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD, 0};
+    const struct spawn how = {
+        .program = shepherd, .argv = argv, .in = -1, .out = report, .log = log, .held = held};
     pid_t pid;
-    char **env = unmarked_environment();
+    int failed = spawn_start(&how, &pid);
 
-    if (env == NULL)
-        return ENOMEM;
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
-    int failed = set_signals(&attr);
-    if (failed == 0)
-        failed = set_files(&files, log, report);
-    if (failed == 0)
-        failed = posix_spawn(&pid, shepherd, &files, &attr, argv, env);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&files);
-    free(env);
     while (failed == 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
     return failed;
@@ -219,7 +151,7 @@ static enum ebm_status start_shepherd(const char *shepherd, const char *dir, str
         return st;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return ebm_fail_errno(err, errno, "cannot create a pipe");
-    int failed = spawn(shepherd, dir, log, ends[1]);
+    int failed = start(shepherd, dir, log, ends[1]);
     close(ends[1]);
     st = failed == 0 ? report_read(ends[0], out, err)
                      : ebm_fail_errno(err, failed, "%s: cannot start", shepherd);

@@ -169,6 +169,11 @@ enum ebm_status home_create(const struct home *h, struct ebm_error *err)
     return rc == EBM_OK ? create_private(h->run, err) : rc;
 }
 
+void home_job_dir(const struct home *h, long long job, char *path, int size)
+{
+    snprintf(path, (size_t)size, "%s/jobs/%lld", h->state, job);
+}
+
 void home_attempt_dir(const struct home *h, long long job, int attempt, char *path, int size)
 {
     snprintf(path, (size_t)size, "%s/jobs/%lld/attempt-%d", h->state, job, attempt);

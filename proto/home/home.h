@@ -28,7 +28,8 @@ enum ebm_status home_locate(struct home *h, struct ebm_error *err);
  * with the folder named. */
 enum ebm_status home_create(const struct home *h, struct ebm_error *err);
 
-/* state/jobs/JOB/attempt-N into path. */
+/* state/jobs/JOB, or state/jobs/JOB/attempt-N, into path. */
+void home_job_dir(const struct home *h, long long job, char *path, int size);
 void home_attempt_dir(const struct home *h, long long job, int attempt, char *path, int size);
 
 /* Folder of the running program (from /proc/self/exe): the other programs
