@@ -5,7 +5,8 @@ set -euo pipefail
 
 build="build-essential cmake ninja-build pkg-config libzmq3-dev libsqlite3-dev libyaml-dev
        libopenmpi-dev openmpi-bin libdnnl-dev libpng-dev zlib1g-dev libsodium-dev
-       libprotobuf-c-dev protobuf-c-compiler dataset-fashion-mnist ca-certificates"
+       libprotobuf-c-dev protobuf-c-compiler libcurl4-openssl-dev dataset-fashion-mnist
+       ca-certificates"
 tests="libcmocka-dev clang libclang-rt-14-dev tmux jq procps sqlite3"
 
 wanted=$build

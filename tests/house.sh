@@ -33,6 +33,7 @@ door 'zlib\.h' proto/idx/idx.c
 door 'sqlite3\.h' daemon/store/db.c
 door 'mpi\.h' worker/comm/comm.c
 door 'dnnl\.h' worker/engine/onednn/door.c worker/engine/onednn/door.h
+door 'curl/curl\.h' daemon/notify/post.c
 door 'png\.h' worker/picture/encode.c
 
 # layer FOLDER FORBIDDEN-FOLDERS: what it must not include.
