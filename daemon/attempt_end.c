@@ -154,6 +154,27 @@ static enum ebm_status log_consequence(struct daemon *d, const struct ending *e,
     return jobs_log(d, j, j->plan_cause, err, "%s", j->reason);
 }
 
+static enum ebm_status tell_consequence(struct daemon *d, const struct ending *e,
+                                        struct ebm_error *err)
+{
+    /* A divergence that pauses a job is news of the same kind as one that ends
+     * it. */
+    bool gave_up = e->outcome.next == NEXT_NONE &&
+                   strcmp(e->outcome.attempt_outcome, "diverged") == 0 &&
+                   e->job.state == JOB_PAUSED;
+
+    switch (e->outcome.next) {
+    case NEXT_RECOVER:
+    case NEXT_PLANNED:
+        return notices_put(d, &e->job, "rolled-back", err);
+    case NEXT_NEWEST:
+        return EBM_OK;
+    case NEXT_NONE:
+        break;
+    }
+    return gave_up ? notices_put(d, &e->job, "diverged", err) : notices_put_state(d, &e->job, err);
+}
+
 static enum ebm_status change_job(struct daemon *d, struct ending *e, struct ebm_error *err)
 {
     struct store_job *j = &e->job;
@@ -174,7 +195,9 @@ static enum ebm_status change_job(struct daemon *d, struct ending *e, struct ebm
         snprintf(j->reason, sizeof j->reason, "%s", e->outcome.job_reason);
     wire_mend_text(j->reason);
     rc = jobs_save(d, j, err);
-    return rc == EBM_OK ? log_consequence(d, e, err) : rc;
+    if (rc == EBM_OK)
+        rc = log_consequence(d, e, err);
+    return rc == EBM_OK ? tell_consequence(d, e, err) : rc;
 }
 
 /* Effect: id is the job, number the attempt. */

@@ -103,6 +103,8 @@ enum ebm_status control_change(struct daemon *d, const Ebm__Request *request, st
         rc = jobs_save(d, &job, err);
     if (rc == EBM_OK)
         rc = jobs_log(d, &job, row->verb, err, "by the user");
+    if (rc == EBM_OK)
+        rc = notices_put_state(d, &job, err);
     if (rc != EBM_OK)
         return rc;
     Ebm__Job *view = jobs_view(d, &job, reply);

@@ -25,6 +25,7 @@ static enum ebm_status open_signals(struct daemon *d, struct ebm_error *err)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* who starts us may ignore it: no child's end would be known */
     sigprocmask(SIG_BLOCK, &set, NULL);
     d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (d->signal_fd < 0)
@@ -60,7 +61,7 @@ static enum ebm_status open_store(struct daemon *d, struct ebm_error *err)
 enum ebm_status daemon_open(struct daemon *d, bool background, struct ebm_error *err)
 {
     memset(d, 0, sizeof *d);
-    d->lock_fd = d->signal_fd = d->watch_fd = -1;
+    d->lock_fd = d->signal_fd = d->watch_fd = d->notices.watch_fd = -1;
     d->started_ms = clock_wall_ms();
     umask(077);
     raise_limits();
@@ -82,6 +83,8 @@ enum ebm_status daemon_open(struct daemon *d, bool background, struct ebm_error 
     if (rc == EBM_OK)
         rc = recover(d, err);
     if (rc == EBM_OK)
+        rc = notices_open(d, err);
+    if (rc == EBM_OK)
         rc = listen_open(d, err);
     return rc;
 }
@@ -96,6 +99,7 @@ static void close_fd(int *fd)
 void daemon_close(struct daemon *d)
 {
     listen_close(d);
+    notices_close(d);
     outbox_fini(&d->outbox);
     live_fini(&d->live);
     roster_fini(&d->queue.roster);

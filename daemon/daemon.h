@@ -8,6 +8,7 @@
 #include "home/home.h"
 #include "link/link.h"
 #include "live.h"
+#include "notices.h"
 #include "outbox.h"
 #include "roster.h"
 #include "store/metrics.h"
@@ -27,6 +28,7 @@ struct daemon {
     struct vault *vault;
     struct outbox outbox;
     struct live_table live;
+    struct notices notices;
     struct {
         bool dirty;      /* a pass is due: something was queued or ended */
         int64_t blocked; /* job at which the last pass stopped, 0 = none */

@@ -26,7 +26,7 @@ enum {
 
 /* ---- what has come ---- */
 
-enum { POLL_CONTROL, POLL_WORKER, POLL_VAULT, POLL_SIGNAL, POLL_WATCH, POLL_COUNT };
+enum { POLL_CONTROL, POLL_WORKER, POLL_VAULT, POLL_SIGNAL, POLL_WATCH, POLL_NOTICES, POLL_COUNT };
 
 static void take_messages(struct daemon *d, struct link_socket *s,
                           void (*handle)(struct daemon *d, const struct link_message *m))
@@ -67,6 +67,7 @@ static void tick(struct daemon *d, int64_t now)
     orders_enforce(d, now);
     workers_check_leases(d, now);
     workers_save_steps(d, now);
+    notices_settle(d, now);
     if (now >= d->second_ms) {
         d->second_ms = now + SECOND_MS;
         listen_mend(d);
@@ -90,6 +91,7 @@ static int timeout_of(const struct daemon *d)
 {
     int64_t now = clock_mono_ms();
     int64_t due = sooner(d->second_ms, sooner(attempt_end_due(d), orders_due(d)));
+    due = sooner(due, notices_due(d));
 
     if (d->queue.dirty || d->stopping)
         return 0;
@@ -112,6 +114,7 @@ static void doubt(struct daemon *d)
     }
     d->queue.wake_ms = clock_wall_ms() + SECOND_MS;
     roster_doubt(&d->queue.roster);
+    notices_doubt(d);
 }
 
 static void commit(struct daemon *d)
@@ -135,6 +138,7 @@ void loop_turn(struct daemon *d, int wait_ms)
         [POLL_VAULT] = {.fd = vault_fd(d->vault)},
         [POLL_SIGNAL] = {.fd = d->signal_fd},
         [POLL_WATCH] = {.fd = d->watch_fd},
+        [POLL_NOTICES] = {.fd = d->notices.watch_fd},
     };
     struct ebm_error err;
 
@@ -152,6 +156,8 @@ void loop_turn(struct daemon *d, int wait_ms)
         uploads_take(d);
     if (poll[POLL_WATCH].ready)
         attempt_look(d);
+    if (poll[POLL_NOTICES].ready)
+        notices_look(d);
     attempt_end_gone(d);
     tick(d, clock_mono_ms());
     if (d->queue.dirty)

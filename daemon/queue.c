@@ -122,7 +122,9 @@ static enum ebm_status fail(struct daemon *d, void *arg, struct ebm_error *err)
              job_state_name(other.state));
     rc = jobs_save(d, &job, err);
     queue_touch(d); /* others may wait for this one */
-    return rc == EBM_OK ? jobs_log(d, &job, "ended", err, "failed: %s", job.reason) : rc;
+    if (rc == EBM_OK)
+        rc = jobs_log(d, &job, "ended", err, "failed: %s", job.reason);
+    return rc == EBM_OK ? notices_put_state(d, &job, err) : rc;
 }
 
 static void do_each(struct daemon *d, const struct buf *ids, unit_work *work)

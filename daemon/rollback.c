@@ -183,9 +183,12 @@ static enum ebm_status go_back(struct daemon *d, struct store_job *job,
     rc = jobs_save(d, job, err);
     if (rc != EBM_OK)
         return rc;
-    return jobs_log(d, job, "rollback", err,
-                    "to checkpoint c%" PRId64 ", step %" PRIu64 " (%.100s)%s", c->id, c->step,
-                    target->why, more);
+    rc =
+        jobs_log(d, job, "rollback", err, "to checkpoint c%" PRId64 ", step %" PRIu64 " (%.100s)%s",
+                 c->id, c->step, target->why, more);
+    /* One that runs is rolled back when its attempt has ended. */
+    return rc == EBM_OK && !job_state_is_live(job->state) ? notices_put(d, job, "rolled-back", err)
+                                                          : rc;
 }
 
 /* What would be refused is refused in a dry run too. */

@@ -26,7 +26,8 @@ foreach(
   rollback
   fork
   restart
-  full)
+  full
+  notices)
   ebm_unit_test(test_coordinator_${name} ebm-coordinator-stage)
-  add_dependencies(test_coordinator_${name} ebm-shepherd)
+  add_dependencies(test_coordinator_${name} ebm-shepherd ebm-notify)
 endforeach()
