@@ -120,7 +120,7 @@ clean_up() {
         pid=$(ebmd_pid)
         [ "$pid" -eq 0 ] || kill -9 "$pid" 2>/dev/null
         # shellcheck disable=SC2046
-        kill_all $(shepherds) $(marked)
+        kill_all $(shepherds) $(marked) $(notifiers)
         no_processes && break
         sleep 0.1
     done
@@ -283,13 +283,18 @@ shepherds() { # shepherds [JOB]
     pids_of_files <<<"$(grep -lsz "^$EBM_HOME/jobs/${1:-[0-9]*}/attempt-" /proc/[0-9]*/cmdline)"
 }
 
+notifiers() { # and what they run
+    pids_of_files <<<"$(grep -lsz "^$EBM_HOME/jobs/[0-9]*\$" /proc/[0-9]*/cmdline)"
+    with_environment "EBM_HOME=$EBM_HOME" EBM_EVENT=finished
+}
+
 kill_all() { # kill_all PID...: -9; one that is gone is fine
     local pid
     for pid in "$@"; do kill -9 "$pid" 2>/dev/null || true; done
 }
 
 no_processes() {
-    [ -z "$(marked)$(shepherds)" ] && [ "$(ebmd_pid)" -eq 0 ]
+    [ -z "$(marked)$(shepherds)$(notifiers)" ] && [ "$(ebmd_pid)" -eq 0 ]
 }
 
 scratch_folders() {
