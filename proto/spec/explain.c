@@ -79,7 +79,6 @@ static void explain_row(const struct field *f, struct buf *out)
 {
     const size_t indent = 2 + PATH_WIDTH + 2 + DEFAULT_WIDTH + 2;
     const char *standard = standard_of(f);
-    size_t indent = 2 + PATH_WIDTH + 2 + DEFAULT_WIDTH + 2;
 
     buf_printf(out, "  %-*s  ", PATH_WIDTH, f->path);
     if (strlen(standard) > DEFAULT_WIDTH)
