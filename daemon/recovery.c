@@ -7,6 +7,7 @@
 
 #include "jobs.h"
 #include "replan.h"
+#include "retention.h"
 #include "stability/ladder.h"
 #include "target.h"
 
@@ -132,6 +133,27 @@ enum ebm_status recovery_distrust(struct daemon *d, const struct store_job *job,
     return rc;
 }
 
+/* What the run has proved by coming so far, whether it was noted yet or not:
+ * the choice must not depend on when something was. */
+static enum ebm_status promote(struct daemon *d, const struct store_job *job, uint64_t onset,
+                               uint64_t clean, struct store_checkpoint *rows, size_t n,
+                               struct ebm_error *err)
+{
+    enum ebm_status rc = EBM_OK;
+
+    for (size_t i = 0; rc == EBM_OK && i < n; i++) {
+        if (!on_probation(&rows[i]) || rows[i].step + clean >= onset)
+            continue;
+        strcpy(rows[i].health, "healthy");
+        rc = store_checkpoint_update(d->store, &rows[i], err);
+        if (rc == EBM_OK)
+            rc = jobs_log(d, job, "health", err,
+                          "checkpoint c%" PRId64 " (step %" PRIu64 ") has proved healthy",
+                          rows[i].id, rows[i].step);
+    }
+    return rc;
+}
+
 /* ---- the target ---- */
 
 /* As target_choose, of the first n; their number where there is none. */
@@ -202,7 +224,8 @@ static enum ebm_status settle_target(struct daemon *d, const struct store_job *j
 
 static enum ebm_status find_start(struct daemon *d, const struct store_job *job,
                                   const struct store_attempt *a, enum ladder_rung rung,
-                                  struct store_checkpoint *out, struct ebm_error *err)
+                                  uint64_t clean, struct store_checkpoint *out,
+                                  struct ebm_error *err)
 {
     struct lineage line = {0};
     struct line_rows r = {.line = &line};
@@ -214,6 +237,8 @@ static enum ebm_status find_start(struct daemon *d, const struct store_job *job,
     if (rc == EBM_OK)
         rc = read_rows(d, job->id, &r, err);
     struct store_checkpoint *rows = rows_of(&r, &n);
+    if (rc == EBM_OK)
+        rc = promote(d, job, onset_of(a), clean, rows, n, err);
     if (rc == EBM_OK)
         rc = settle_target(d, job, a, rung, rows, n, &target, err);
     if (rc == EBM_OK && target < n)
@@ -273,7 +298,8 @@ enum ebm_status recovery_plan(struct daemon *d, struct store_job *job,
     if (rc != EBM_OK)
         return rc;
     enum ladder_rung step = ladder_at(spec.stability.ladder, rung);
-    rc = find_start(d, job, a, step, &from, err);
+    rc = find_start(d, job, a, step, retention_clean_stretch((uint64_t)spec.checkpoint.every_steps),
+                    &from, err);
     if (rc != EBM_OK)
         return rc;
     spec_sample_range(&spec, &lo, &hi);
