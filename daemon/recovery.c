@@ -222,6 +222,23 @@ static enum ebm_status settle_target(struct daemon *d, const struct store_job *j
     return rc;
 }
 
+/* As the attempt, but with the start that somebody chose: where it only went
+ * on after a crash or a pause says nothing of that checkpoint. */
+static enum ebm_status find_chosen_start(struct daemon *d, const struct store_attempt *a,
+                                         struct store_attempt *out, struct ebm_error *err)
+{
+    struct store_attempt x = *a;
+    enum ebm_status rc = EBM_OK;
+
+    while (rc == EBM_OK && x.attempt > 1 &&
+           (strcmp(x.cause, "restart") == 0 || strcmp(x.cause, "resume") == 0))
+        rc = store_attempt_get(d->store, a->job, x.attempt - 1, &x, err);
+    *out = *a;
+    out->from_checkpoint = x.from_checkpoint;
+    out->from_step = x.from_step;
+    return rc;
+}
+
 static enum ebm_status find_start(struct daemon *d, const struct store_job *job,
                                   const struct store_attempt *a, enum ladder_rung rung,
                                   uint64_t clean, struct store_checkpoint *out,
@@ -229,6 +246,7 @@ static enum ebm_status find_start(struct daemon *d, const struct store_job *job,
 {
     struct lineage line = {0};
     struct line_rows r = {.line = &line};
+    struct store_attempt begun;
     size_t n = 0, target = 0;
 
     *out = (struct store_checkpoint){.id = 0};
@@ -240,7 +258,9 @@ static enum ebm_status find_start(struct daemon *d, const struct store_job *job,
     if (rc == EBM_OK)
         rc = promote(d, job, onset_of(a), clean, rows, n, err);
     if (rc == EBM_OK)
-        rc = settle_target(d, job, a, rung, rows, n, &target, err);
+        rc = find_chosen_start(d, a, &begun, err);
+    if (rc == EBM_OK)
+        rc = settle_target(d, job, &begun, rung, rows, n, &target, err);
     if (rc == EBM_OK && target < n)
         *out = rows[target];
     else if (rc == EBM_OK)
