@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/clones.h"
+
 enum { VECTORS_MAX = 3, SLACK = WIDE * VECTORS_MAX };
 
 static size_t round_to(size_t n, size_t step)
@@ -149,37 +151,47 @@ static void run_all(const struct wide_grad_plan *g, const struct wide_isa *isa, 
 
 /* ---- onto the vector ---- */
 
-/* Element (tap, channel) of a row to its parameter. */
+/* to[j * step + i * hop] += from[i * inner + j]: a table, turned round. */
+ENGINE_CLONES static void add_turned(const float *from, size_t outer, size_t inner, float *to,
+                                     size_t step, size_t hop)
+{
+    for (size_t i = 0; i < outer; i++)
+        for (size_t j = 0; j < inner; j++)
+            to[j * step + i * hop] += from[i * inner + j];
+}
+
+/* Sums (kernel row, output, tap, position, channel) to their parameters
+ * (output, channel, position, kernel row, tap); positions where a layer takes
+ * all of a flattened image. */
 static void add_weights(const struct wide_grad_plan *g, const float *sum, float *grad)
 {
     const struct net_layer *l = g->node->linear;
     struct net_shape stored = g->node->stored_in;
-    size_t pixels = stored.h * stored.w, k = l->spec.kernel;
-    bool dense = l->spec.kind == NET_DENSE;
+    bool flattened = l->spec.kind == NET_DENSE || g->x_channels != stored.c;
+    size_t positions = flattened ? stored.h * stored.w : 1, channels = g->x_channels / positions;
+    size_t k = g->kernel, taps = k * k;
 
-    for (size_t ky = 0; ky < g->kernel; ky++)
-        for (size_t o = 0; o < g->outputs; o++) {
-            const float *row = sum + (ky * g->padded_outputs + o) * g->padded;
-            float *to = grad + l->offset + o * g->x_channels * g->kernel * g->kernel;
-            for (size_t i = 0; i < g->run; i++) {
-                size_t c = i % g->x_channels, kx = i / g->x_channels;
-                if (dense || g->x_channels != stored.c)
-                    c = c % stored.c * pixels + c / stored.c;
-                to[dense ? c : (c * k + ky) * k + kx] += row[i];
-            }
+    for (size_t o = 0; o < g->outputs; o++)
+        for (size_t tap = 0; tap < taps; tap++) {
+            const float *row = sum + (tap / k * g->padded_outputs + o) * g->padded;
+            add_turned(row + tap % k * g->x_channels, positions, channels,
+                       grad + l->offset + o * g->x_channels * taps + tap, positions * taps, taps);
         }
 }
 
-static void add_biases(const struct wide_grad_plan *g, const float *dz, size_t samples, float *grad)
+ENGINE_CLONES static void add_biases(const struct wide_grad_plan *g, const float *dz,
+                                     size_t samples, float *grad)
 {
     const struct net_layer *l = g->node->linear;
     float *to = grad + l->offset + l->weights;
 
-    for (size_t o = 0; o < g->outputs; o++) {
-        float sum = 0.0f;
+    for (size_t o = 0; o < g->outputs; o += WIDE_GRAD_OUTPUTS) {
+        float sum[WIDE_GRAD_OUTPUTS] = {0};
         for (size_t i = 0; i < samples * g->height * g->width; i++)
-            sum += dz[i * g->padded_outputs + o];
-        to[o] += sum;
+            for (size_t j = 0; j < WIDE_GRAD_OUTPUTS; j++)
+                sum[j] += dz[i * g->padded_outputs + o + j];
+        for (size_t j = 0; j < WIDE_GRAD_OUTPUTS && o + j < g->outputs; j++)
+            to[o + j] += sum[j];
     }
 }
 
