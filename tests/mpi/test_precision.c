@@ -13,14 +13,13 @@ static const struct {
     const char *preset, *dataset;
     int batch, steps;
     /* The cosine of bf16 and fp32 input gradients over a batch is no less, at
-     * the start and once trained. At the start of mlp many of its ReLUs are
-     * near their kink, where rounding takes the other of two gradients: a
-     * model of the same roundings, in numpy, has 0.997 to 0.9998 by seed, and
-     * half of what is missing comes from x and the first layer's weights. */
+     * the start and once trained. At the start of mlp many ReLUs of its
+     * second layer are near their kink, where rounding takes the other of two
+     * gradients; its first layer stays in float. */
     double start, trained;
 } cases[] = {{"conv-seed", "fashion-mnist", 32, 5, 0.999, 0.999},
              {"conv-small", "fashion-mnist", 32, 5, 0.999, 0.999},
-             {"mlp", "toy/moons", 128, 2, 0.995, 0.999}};
+             {"mlp", "toy/moons", 128, 2, 0.998, 0.999}};
 enum { CASES = sizeof cases / sizeof cases[0] };
 
 struct stage {

@@ -200,7 +200,8 @@ static const struct {
                {"wide", "portable", "wide portable"},
                {"wide", "avx2", "wide avx2"},
                {"wide", "avx512", "wide avx512"},
-               {"wide", "avx512-bf16", "wide avx512-bf16"}};
+               {"wide", "avx512-bf16", "wide avx512-bf16"},
+               {"wide", "avx512-amx", "wide avx512-amx"}};
 enum { ENGINES = sizeof engines / sizeof engines[0] };
 
 static size_t engine;

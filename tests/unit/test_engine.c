@@ -255,7 +255,8 @@ static void slow_processors_are_told(void **state)
     } cases[] = {{"portable", PRECISION_FP32, "AVX-512"}, {"avx2", PRECISION_FP32, "AVX-512"},
                  {"portable", PRECISION_BF16, "bf16"},    {"avx2", PRECISION_BF16, "bf16"},
                  {"avx512", PRECISION_FP32, NULL},        {"avx512", PRECISION_BF16, "bf16"},
-                 {"avx512-bf16", PRECISION_FP32, NULL},   {"avx512-bf16", PRECISION_BF16, NULL}};
+                 {"avx512-bf16", PRECISION_FP32, NULL},   {"avx512-bf16", PRECISION_BF16, NULL},
+                 {"avx512-amx", PRECISION_FP32, NULL},    {"avx512-amx", PRECISION_BF16, NULL}};
     const struct net_layer_spec spec[] = {{.kind = NET_DENSE, .out = 1}};
     const struct engine_ops *wide = engine_find("wide");
     struct ebm_error err;

@@ -2,14 +2,13 @@
 
 #include "engine/wide/kernel.h"
 
-extern const struct wide_isa wide_portable, wide_avx2, wide_avx512, wide_avx512_bf16;
+extern const struct wide_isa wide_portable, wide_avx2, wide_avx512, wide_avx512_bf16,
+    wide_avx512_amx;
 
 /* The best first. */
 static const struct wide_isa *const isas[] = {
 #if defined(__x86_64__)
-    &wide_avx512_bf16,
-    &wide_avx512,
-    &wide_avx2,
+    &wide_avx512_amx, &wide_avx512_bf16, &wide_avx512, &wide_avx2,
 #endif
     &wide_portable,
 };
@@ -24,7 +23,7 @@ const struct wide_isa *wide_isa_best(void)
 {
     size_t i = 0;
 
-    while (!isas[i]->here())
+    while (!isas[i]->here() || (isas[i]->slow != NULL && isas[i]->slow()))
         i++;
     return isas[i];
 }

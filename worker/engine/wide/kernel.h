@@ -27,7 +27,19 @@ enum {
     WIDE_ALIGN = 64,        /* bytes of a vector of float */
     WIDE_OUTPUTS_MAX = 16,  /* of a kernel */
     WIDE_POSITIONS_MAX = 8, /* of a kernel */
-    WIDE_GRAD_OUTPUTS = 8   /* of a gradient kernel */
+    WIDE_GRAD_OUTPUTS = 8,  /* of a gradient kernel */
+    WIDE_TILE = 16,         /* rows of a tile: outputs, or pairs of the source */
+    WIDE_TILE_OUTPUTS = 32  /* of a kernel on tiles */
+};
+
+/* A row of weights that are 0. */
+#define WIDE_NO_ROW UINT32_MAX
+
+/* Where an output position reads, in vectors, and which position it is, over
+ * all bundles. */
+struct wide_place {
+    uint32_t source; /* base */
+    uint32_t position;
 };
 
 /* Source vectors that lie together, and the rows of weights that go with
@@ -47,6 +59,54 @@ struct wide_sum {
     float *sum[WIDE_POSITIONS_MAX]; /* out: (outputs, WIDE) of each position */
 };
 typedef void wide_sum_fn(const struct wide_sum *job);
+
+/* The same sums of pairs, sixteen of them by sixteen outputs at once, for
+ * processors that multiply tiles. A chunk is sixteen source pairs that lie
+ * together, and the tile of weights that goes with them. */
+struct wide_chunk {
+    uint32_t source; /* pairs from the position's base; not of gathered ones */
+    uint32_t tile;
+};
+
+struct wide_tiles {
+    const struct wide_chunk *chunk;
+    size_t chunks;
+    const uint32_t *row; /* gathered: where each source pair lies, from the base; or NULL */
+    size_t rows;         /* of them; pairs beyond are 0 */
+    const uint32_t *source;
+    const struct wide_place *place;
+    size_t count;           /* of places */
+    const uint32_t *weight; /* (tile, sixteens of outputs, 16 outputs, 16 pairs) */
+    const float *bias;      /* (outputs), or NULL for 0 */
+    size_t outputs;         /* 1 to WIDE_TILE_OUTPUTS */
+    float *sum;             /* out: (outputs, WIDE) of each place */
+    size_t sum_stride;      /* floats from one place's to the next one's */
+};
+typedef void wide_tiles_fn(const struct wide_tiles *job);
+/* The calling thread gets its tiles ready, or gives them back. */
+typedef void wide_tiles_ready_fn(bool ready);
+
+/* The two parameters of each pair of a tile, before an output's part is added;
+ * WIDE_NO_ROW: 0. */
+struct wide_tile_rows {
+    uint32_t low[WIDE_TILE], high[WIDE_TILE];
+};
+/* Parameters (as bits), rounded: out (outputs, WIDE_TILE). */
+typedef void wide_tiles_pack_fn(const uint32_t *params, const struct wide_tile_rows *rows,
+                                const uint32_t *output_at, size_t outputs, uint32_t *out);
+
+/* Sums by tap, of positions of a layer's output, onto the inputs that each tap
+ * reads: out[input][channel] += sum[position][tap][channel]. */
+struct wide_scatter {
+    const float *sum; /* (count, kernel * kernel, channels, WIDE) */
+    const struct wide_place *place;
+    size_t count;
+    size_t kernel, stride, pad_top, pad_left, channels;
+    size_t in_height, in_width;   /* of a bundle */
+    size_t out_height, out_width; /* likewise: what places count */
+    float *out;                   /* (bundle, position, channels, WIDE) */
+};
+typedef void wide_scatter_fn(const struct wide_scatter *job);
 
 /* Gradient of weights over one kernel row: (outputs 8, run) += dz * x, over
  * samples and positions. x and dz lie sample by sample here, channels side by
@@ -94,9 +154,14 @@ typedef void wide_round_fn(const float *in, float *out, size_t n);
 struct wide_isa {
     const char *name;
     bool (*here)(void);
-    size_t block; /* outputs of the widest kernel that is worth while */
+    bool (*slow)(void); /* another is better, though this is here; NULL: no */
+    size_t block;       /* outputs of the widest kernel that is worth while */
     wide_sum_fn *sum[WIDE_OUTPUTS_MAX + 1][WIDE_POSITIONS_MAX + 1];  /* NULL where there is none */
     wide_sum_fn *pair[WIDE_OUTPUTS_MAX + 1][WIDE_POSITIONS_MAX + 1]; /* all NULL: no bf16 */
+    wide_tiles_fn *tiles;                                            /* NULL: none */
+    wide_tiles_ready_fn *tiles_ready;
+    wide_tiles_pack_fn *tiles_pack;
+    wide_scatter_fn *scatter;
     wide_grad_fn *grad[4]; /* by vectors of 16 elements of a run, 1 to 3 */
     wide_forward_fn *forward[WIDE_ACTIVATIONS];
     wide_backward_fn *backward;

@@ -2,9 +2,10 @@
  * for its bf16 dot products. */
 #define ISA avx512
 #define VW  16
-#include "engine/wide/kernel_body.h"
-
 #include <immintrin.h>
+
+#include "engine/wide/kernel_amx.h"
+#include "engine/wide/kernel_body.h"
 
 SUM(1, 1)
 SUM(1, 8)
@@ -17,6 +18,8 @@ SUM(4, 4)
 SUM(8, 1)
 SUM(8, 2)
 SUM(8, 3)
+SUM(9, 1)
+SUM(9, 3)
 SUM(16, 1)
 
 /* ---- bf16 ---- */
@@ -95,6 +98,18 @@ static bool here_bf16(void)
     return here() && __builtin_cpu_supports("avx512bf16");
 }
 
+static bool here_amx(void)
+{
+    return here_bf16() && wide_amx_here();
+}
+
+/* Intel's processors take four times as long for a product of pairs as for
+ * one of floats, which does half of it. */
+static bool slow_pairs(void)
+{
+    return __builtin_cpu_is("intel");
+}
+
 #define COMMON                                                                                     \
     .block = 16,                                                                                   \
     .sum = {[1] = {[1] = SUM_NAME(1, 1), [8] = SUM_NAME(1, 8)},                                    \
@@ -102,22 +117,29 @@ static bool here_bf16(void)
             [3] = {[1] = SUM_NAME(3, 1), [8] = SUM_NAME(3, 8)},                                    \
             [4] = {[1] = SUM_NAME(4, 1), [4] = SUM_NAME(4, 4)},                                    \
             [8] = {[1] = SUM_NAME(8, 1), [2] = SUM_NAME(8, 2), [3] = SUM_NAME(8, 3)},              \
+            [9] = {[1] = SUM_NAME(9, 1), [3] = SUM_NAME(9, 3)},                                    \
             [16] = {[1] = SUM_NAME(16, 1)}},                                                       \
-    .grad = {NULL, NAME(grad_1), NAME(grad_2), NAME(grad_3)},                                      \
+    .scatter = NAME(scatter), .grad = {NULL, NAME(grad_1), NAME(grad_2), NAME(grad_3)},            \
     .forward = {NAME(forward_linear), NAME(forward_swish), NAME(forward_leaky)},                   \
     .backward = NAME(backward), .update = NAME(update), .round = NAME(round)
 
-const struct wide_isa wide_avx512, wide_avx512_bf16;
+#define COMMON_PAIRS                                                                               \
+    .pair = {[1] = {[1] = PAIR_NAME(1, 1), [8] = PAIR_NAME(1, 8)},                                 \
+             [2] = {[1] = PAIR_NAME(2, 1), [8] = PAIR_NAME(2, 8)},                                 \
+             [3] = {[1] = PAIR_NAME(3, 1), [8] = PAIR_NAME(3, 8)},                                 \
+             [4] = {[1] = PAIR_NAME(4, 1), [4] = PAIR_NAME(4, 4)},                                 \
+             [8] = {[1] = PAIR_NAME(8, 1), [2] = PAIR_NAME(8, 2), [3] = PAIR_NAME(8, 3)},          \
+             [16] = {[1] = PAIR_NAME(16, 1)}},                                                     \
+    .to_pairs = to_pairs
+
+const struct wide_isa wide_avx512, wide_avx512_bf16, wide_avx512_amx;
 const struct wide_isa wide_avx512 = {.name = "avx512", .here = here, COMMON};
 const struct wide_isa wide_avx512_bf16 = {
-    .name = "avx512-bf16",
-    .here = here_bf16,
-    COMMON,
-    .pair = {[1] = {[1] = PAIR_NAME(1, 1), [8] = PAIR_NAME(1, 8)},
-             [2] = {[1] = PAIR_NAME(2, 1), [8] = PAIR_NAME(2, 8)},
-             [3] = {[1] = PAIR_NAME(3, 1), [8] = PAIR_NAME(3, 8)},
-             [4] = {[1] = PAIR_NAME(4, 1), [4] = PAIR_NAME(4, 4)},
-             [8] = {[1] = PAIR_NAME(8, 1), [2] = PAIR_NAME(8, 2), [3] = PAIR_NAME(8, 3)},
-             [16] = {[1] = PAIR_NAME(16, 1)}},
-    .to_pairs = to_pairs,
-};
+    .name = "avx512-bf16", .here = here_bf16, .slow = slow_pairs, COMMON, COMMON_PAIRS};
+const struct wide_isa wide_avx512_amx = {.name = "avx512-amx",
+                                         .here = here_amx,
+                                         COMMON,
+                                         COMMON_PAIRS,
+                                         .tiles = wide_amx_tiles,
+                                         .tiles_ready = wide_amx_ready,
+                                         .tiles_pack = wide_amx_pack};

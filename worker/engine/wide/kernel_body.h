@@ -43,6 +43,10 @@ INLINE void NAME(store)(float *p, vec v)
 
 /* ---- sums ---- */
 
+/* Weights that are larger than the caches stream by once: floats that are
+ * asked for ahead of their use. */
+#define AHEAD 768
+
 INLINE void NAME(sum)(const struct wide_sum *j, const int outputs, const int positions)
 {
     for (int part = 0; part < WIDE; part += VW) {
@@ -60,6 +64,8 @@ INLINE void NAME(sum)(const struct wide_sum *j, const int outputs, const int pos
                 vec x[WIDE_POSITIONS_MAX];
                 for (int p = 0; p < positions; p++)
                     x[p] = load(source[p] + i * WIDE);
+                if (outputs >= 8)
+                    __builtin_prefetch(weight + AHEAD);
                 for (int o = 0; o < outputs; o++)
                     for (int p = 0; p < positions; p++)
                         acc[o][p] += x[p] * weight[o];
@@ -77,6 +83,59 @@ INLINE void NAME(sum)(const struct wide_sum *j, const int outputs, const int pos
     {                                                                                              \
         NAME(sum)(j, outputs, positions);                                                          \
     }
+
+/* ---- sums by tap ---- */
+
+/* Taps of one axis that fall on inputs. */
+struct NAME(taps) {
+    size_t first, end;
+};
+
+static struct NAME(taps)
+    NAME(taps_at)(size_t out, size_t stride, size_t pad, size_t kernel, size_t in)
+{
+    size_t at = out * stride;
+
+    return (struct NAME(taps)){at < pad ? pad - at : 0,
+                               in + pad - at < kernel ? in + pad - at : kernel};
+}
+
+/* One position's sums. */
+INLINE void NAME(scatter_one)(const struct wide_scatter *j, const float *sum, float *image,
+                              struct NAME(taps) y, size_t h, size_t w)
+{
+    struct NAME(taps) x = NAME(taps_at)(w, j->stride, j->pad_left, j->kernel, j->in_width);
+    size_t wide = j->channels * WIDE, n = x.end > x.first ? (x.end - x.first) * wide : 0;
+    const float *from = sum + (y.first * j->kernel + x.first) * wide;
+    float *to = image + ((h * j->stride + y.first - j->pad_top) * j->in_width + w * j->stride +
+                         x.first - j->pad_left) *
+                            wide;
+
+    for (size_t ky = y.first; ky < y.end; ky++) {
+        for (size_t v = 0; v < n; v += VW)
+            store(to + v, load(to + v) + load(from + v));
+        from += j->kernel * wide;
+        to += j->in_width * wide;
+    }
+}
+
+static void NAME(scatter)(const struct wide_scatter *j)
+{
+    const size_t outs = j->out_height * j->out_width;
+    const size_t image = j->in_height * j->in_width * j->channels * WIDE;
+
+    for (size_t i = 0; i < j->count;) { /* places of one row that follow one another */
+        size_t at = j->place[i].position, h = at % outs / j->out_width,
+               w = at % outs % j->out_width;
+        float *to = j->out + at / outs * image;
+        struct NAME(taps) y = NAME(taps_at)(h, j->stride, j->pad_top, j->kernel, j->in_height);
+        do {
+            const float *sum = j->sum + i * j->kernel * j->kernel * j->channels * WIDE;
+            NAME(scatter_one)(j, sum, to, y, h, w);
+            i++, w++;
+        } while (w < j->out_width && i < j->count && j->place[i].position == at + 1 && ++at);
+    }
+}
 
 /* ---- parameter gradients ---- */
 
@@ -159,6 +218,18 @@ INLINE vec NAME(exp)(vec x)
     return e * (vec)scale;
 }
 
+/* 1 / d for 1 <= d < 1e38, NaN for NaN. A division takes as long as the rest of
+ * an activation: where there is a good first guess, one step of Newton's. */
+INLINE vec NAME(reciprocal)(vec d)
+{
+#if VW == 16 && defined(__AVX512F__)
+    vec r = (vec)_mm512_rcp14_ps((__m512)d);
+    return r + r * (1.0f - d * r);
+#else
+    return 1.0f / d;
+#endif
+}
+
 static void NAME(forward_linear)(float slope, const float *sum, float *y, float *derivative,
                                  size_t n)
 {
@@ -172,7 +243,7 @@ static void NAME(forward_swish)(float slope, const float *sum, float *y, float *
     (void)slope;
     for (size_t i = 0; i < n * WIDE; i += VW) {
         vec x = load(sum + i);
-        vec s = 1.0f / (1.0f + NAME(exp)(-x));
+        vec s = NAME(reciprocal)(1.0f + NAME(exp)(-x));
         vec value = x * s;
         store(y + i, value);
         store(derivative + i, s + (value - value * s));

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint32_t none = UINT32_MAX; /* in a map: the number is 0 */
-
 /* ---- geometry ---- */
 
 /* One axis of the layer, at one output position of the pass: the taps that
@@ -97,6 +95,10 @@ static void settle_axes(struct builder *b)
 
     b->rows = (struct axis){l->spec.kernel, l->spec.stride, l->pad_top, l->in.h, l->out.h};
     b->columns = (struct axis){l->spec.kernel, l->spec.stride, l->pad_left, l->in.w, l->out.w};
+    if (b->direction == WIDE_BY_TAP) { /* every output position by itself */
+        b->rows = (struct axis){1, 1, 0, l->out.h, l->out.h};
+        b->columns = (struct axis){1, 1, 0, l->out.w, l->out.w};
+    }
     if (dense) /* one position whose channels are all inputs */
         b->rows = b->columns = (struct axis){1, 1, 0, 1, 1};
 }
@@ -109,7 +111,9 @@ static void settle_sizes(struct builder *b)
 
     b->source_channels = forward ? inputs : l->spec.out;
     b->p->outputs = forward ? l->spec.out : inputs;
-    b->step = b->p->operands == WIDE_PAIRS ? (b->source_channels + 1) / 2 : b->source_channels;
+    if (b->direction == WIDE_BY_TAP)
+        b->p->outputs *= l->spec.kernel * l->spec.kernel;
+    b->step = wide_in_pairs(b->p->operands) ? (b->source_channels + 1) / 2 : b->source_channels;
     b->source_width = forward ? b->columns.in : b->columns.out;
     b->source_positions = b->source_width * (forward ? b->rows.in : b->rows.out);
     b->out_height = forward ? b->rows.out : b->rows.in;
@@ -231,6 +235,8 @@ static enum ebm_status build_groups(const struct builder *b, struct ebm_error *e
     }
     if (ok)
         fill_groups(b, &y, &x);
+    if (ok && p->operands == WIDE_TILES)
+        ok = wide_tiling_build(&p->tiling, p->group, p->groups, p->run);
     sorted_fini(&y);
     sorted_fini(&x);
     return ok ? EBM_OK : ebm_fail(err, EBM_ENOMEM, "no memory for the plan of a layer");
@@ -247,15 +253,27 @@ static uint32_t choose_width(const struct builder *b, size_t left)
     size_t largest = 0;
     uint32_t width = (uint32_t)p->isa->block;
 
+    if (p->operands == WIDE_TILES)
+        return left < WIDE_TILE_OUTPUTS ? (uint32_t)left : WIDE_TILE_OUTPUTS;
     for (size_t i = 0; i < p->groups; i++)
         largest = p->group[i].count > largest ? p->group[i].count : largest;
     if (width > 8 && largest >= 2)
         width = 8;
-    if (left == 3 && p->operands == WIDE_FLOAT && p->isa->sum[3][1] != NULL)
+    if (p->operands != WIDE_PAIRS && p->isa->sum[3][1] != NULL && left == 3)
         return 3;
+    if (p->operands != WIDE_PAIRS && p->isa->sum[9][1] != NULL && left % 9 == 0 && left <= 27)
+        return 9; /* taps of 3x3 */
     while (width > left)
         width /= 2;
     return width;
+}
+
+/* Numbers, or pairs, of a block's weights. */
+static size_t block_numbers(const struct wide_pass *p, size_t width)
+{
+    if (p->operands == WIDE_TILES)
+        return p->tiling.tiles * WIDE_TILE * wide_halves(width) * WIDE_TILE;
+    return (p->rows * width + WIDE - 1) / WIDE * WIDE;
 }
 
 static enum ebm_status build_blocks(const struct builder *b, struct ebm_error *err)
@@ -268,65 +286,82 @@ static enum ebm_status build_blocks(const struct builder *b, struct ebm_error *e
     for (uint32_t at = 0; at < p->outputs; at += p->block[p->blocks++].width) {
         struct wide_block *block = &p->block[p->blocks];
         *block = (struct wide_block){at, choose_width(b, p->outputs - at), (uint32_t)p->packed};
-        p->packed += p->rows * block->width;
-        p->packed = (p->packed + WIDE - 1) / WIDE * WIDE;
+        p->packed += block_numbers(p, block->width);
     }
     return EBM_OK;
 }
 
+static size_t taps_of(const struct builder *b)
+{
+    return b->layer->spec.kind == NET_CONV ? b->layer->spec.kernel * b->layer->spec.kernel : 1;
+}
+
 /* The parameter that leads from the layer's input channel i at a tap to its
- * output channel o. */
-static uint32_t parameter(const struct builder *b, size_t o, size_t i, size_t ky, size_t kx)
+ * output channel o, as a sum of what o, and what i and the tap, add. */
+static size_t add_of_output(const struct builder *b, size_t o)
 {
-    const struct net_layer *l = b->layer;
-    size_t inputs = l->spec.kind == NET_DENSE ? net_shape_size(l->in) : l->in.c;
-    size_t at = o * inputs + i;
-
-    if (l->spec.kind != NET_DENSE)
-        at = (at * l->spec.kernel + ky) * l->spec.kernel + kx;
-    return (uint32_t)(l->offset + at);
+    return o * (b->layer->weights / b->layer->spec.out);
 }
 
-/* Source channel c, output channel o of the pass. */
-static uint32_t map_one(const struct builder *b, size_t row, size_t c, size_t o)
+static size_t add_of_input(const struct builder *b, size_t i)
 {
-    size_t taps = row / b->step;
-    size_t ky = tap_at(&b->rows, b->direction, taps / b->columns.kernel);
-    size_t kx = tap_at(&b->columns, b->direction, taps % b->columns.kernel);
-    bool forward = b->direction == WIDE_FORWARD;
-    size_t in = forward ? c : o, out = forward ? o : c;
-
-    if (c >= b->source_channels)
-        return none;
-    return parameter(b, out, b->order != NULL ? b->order[in] : in, ky, kx);
+    return (b->order != NULL ? b->order[i] : i) * taps_of(b);
 }
 
-static void map_block(const struct builder *b, const struct wide_block *block)
-{
-    const struct wide_pass *p = b->p;
-    size_t numbers = p->operands == WIDE_PAIRS ? 2 : 1;
-
-    for (size_t row = 0; row < p->rows; row++)
-        for (size_t o = 0; o < block->width; o++)
-            for (size_t n = 0; n < numbers; n++) {
-                size_t c = row % b->step * numbers + n;
-                p->map[(block->packed + row * block->width + o) * numbers + n] =
-                    map_one(b, row, c, block->first + o);
-            }
-}
-
-static enum ebm_status build_map(const struct builder *b, struct ebm_error *err)
+static void fill_rows(const struct builder *b)
 {
     struct wide_pass *p = b->p;
-    size_t n = p->packed * (p->operands == WIDE_PAIRS ? 2 : 1);
+    bool forward = b->direction == WIDE_FORWARD;
 
-    p->map = malloc(n * sizeof *p->map);
-    if (p->map == NULL)
-        return ebm_fail(err, EBM_ENOMEM, "no memory for the weights of a layer");
-    memset(p->map, 0xff, n * sizeof *p->map);
-    for (size_t i = 0; i < p->blocks; i++)
-        map_block(b, &p->block[i]);
+    for (size_t row = 0; row < p->rows; row++) {
+        size_t tap = row / b->step, k = b->columns.kernel;
+        size_t ky = tap_at(&b->rows, b->direction, tap / k);
+        size_t kx = tap_at(&b->columns, b->direction, tap % k);
+        for (size_t n = 0; n < p->numbers; n++) {
+            size_t c = row % b->step * p->numbers + n;
+            size_t add = forward ? add_of_input(b, c) : add_of_output(b, c);
+            p->row_at[row * p->numbers + n] = c < b->source_channels
+                                                  ? (uint32_t)(b->layer->offset + add + ky * k + kx)
+                                                  : WIDE_NO_ROW;
+        }
+    }
+}
+
+static void fill_outputs(const struct builder *b)
+{
+    struct wide_pass *p = b->p;
+    size_t channels = b->layer->in.c;
+
+    for (size_t o = 0; o < p->outputs; o++) {
+        size_t add = b->direction == WIDE_FORWARD    ? add_of_output(b, o)
+                     : b->direction == WIDE_BACKWARD ? add_of_input(b, o)
+                                                     : add_of_input(b, o % channels) + o / channels;
+        p->output_at[o] = (uint32_t)add;
+    }
+}
+
+static enum ebm_status build_weights(const struct builder *b, struct ebm_error *err)
+{
+    struct wide_pass *p = b->p;
+
+    p->numbers = wide_in_pairs(p->operands) ? 2 : 1;
+    p->row_at = calloc(p->rows * p->numbers, sizeof *p->row_at);
+    p->output_at = calloc(p->outputs, sizeof *p->output_at);
+    if (p->row_at == NULL || p->output_at == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "no memory for the plan of a layer");
+    fill_rows(b);
+    fill_outputs(b);
     return EBM_OK;
+}
+
+enum wide_direction wide_pass_back(const struct net_layer *l)
+{
+    enum { CHANNELS = 4, SUMS = 256, TERMS = 8 };
+    size_t taps = l->spec.kernel * l->spec.kernel;
+    bool by_tap = l->spec.kind == NET_CONV && l->in.c <= CHANNELS && taps > 1 &&
+                  taps * l->in.c <= SUMS && l->spec.out >= TERMS;
+
+    return by_tap ? WIDE_BY_TAP : WIDE_BACKWARD;
 }
 
 enum ebm_status wide_pass_build(struct wide_pass *p, const struct wide_isa *isa,
@@ -344,8 +379,9 @@ enum ebm_status wide_pass_build(struct wide_pass *p, const struct wide_isa *isa,
     if (st == EBM_OK)
         st = build_blocks(&b, err);
     if (st == EBM_OK)
-        st = build_map(&b, err);
-    p->weights_outer = p->packed > b.step * b.source_positions * bundles * WIDE;
+        st = build_weights(&b, err);
+    p->weights_outer = direction != WIDE_BY_TAP && /* whose sums are taken whole */
+                       p->packed > b.step * b.source_positions * bundles * WIDE;
     if (st != EBM_OK)
         wide_pass_fini(p);
     return st;
@@ -357,197 +393,8 @@ void wide_pass_fini(struct wide_pass *p)
     free(p->place);
     free(p->run);
     free(p->block);
-    free(p->map);
+    free(p->row_at);
+    free(p->output_at);
+    wide_tiling_fini(&p->tiling);
     memset(p, 0, sizeof *p);
-}
-
-/* ---- packing ---- */
-
-size_t wide_pass_bytes(const struct wide_pass *p)
-{
-    return p->packed * sizeof(float);
-}
-
-static uint32_t bf16_bits(float v)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &v, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        return bits >> 16 | 0x40u; /* NaN stays one */
-    return (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-}
-
-static void pack_floats(const struct wide_pass *p, const float *params, float *out)
-{
-    for (size_t i = 0; i < p->packed; i++)
-        out[i] = p->map[i] != none ? params[p->map[i]] : 0.0f;
-}
-
-static void pack_rounded(const struct wide_pass *p, const float *params, float *out)
-{
-    pack_floats(p, params, out);
-    for (size_t i = 0; i < p->packed; i++) {
-        uint32_t bits = bf16_bits(out[i]) << 16;
-        memcpy(&out[i], &bits, sizeof bits);
-    }
-}
-
-static void pack_pairs(const struct wide_pass *p, const float *params, uint32_t *out)
-{
-    for (size_t i = 0; i < p->packed; i++) {
-        uint32_t low = p->map[2 * i], high = p->map[2 * i + 1];
-        out[i] = (low != none ? bf16_bits(params[low]) : 0) |
-                 (high != none ? bf16_bits(params[high]) << 16 : 0);
-    }
-}
-
-void wide_pass_pack(const struct wide_pass *p, const float *params, void *packed)
-{
-    if (p->operands == WIDE_PAIRS)
-        pack_pairs(p, params, packed);
-    else if (p->operands == WIDE_ROUNDED)
-        pack_rounded(p, params, packed);
-    else
-        pack_floats(p, params, packed);
-}
-
-/* ---- running ---- */
-
-struct running {
-    const struct wide_pass *p;
-    const char *source, *weights;
-    const float *bias;
-    float *near;
-    wide_finish_fn *finish;
-    void *arg;
-    const float *ahead; /* tensor that finish will read, or NULL */
-};
-
-/* What finish reads comes meanwhile. */
-static void fetch_ahead(const struct running *r, const struct wide_sums *s)
-{
-    for (size_t i = 0; r->ahead != NULL && i < s->count; i++) {
-        const float *at =
-            r->ahead + ((size_t)s->place[i].position * r->p->outputs + s->channel) * WIDE;
-        for (size_t c = 0; c < s->channels; c++)
-            __builtin_prefetch(at + c * WIDE, 0, 2);
-    }
-}
-
-static wide_sum_fn *kernel(const struct wide_pass *p, size_t width, size_t positions)
-{
-    return p->operands == WIDE_PAIRS ? p->isa->pair[width][positions]
-                                     : p->isa->sum[width][positions];
-}
-
-/* So many positions at once, as many as there is a kernel for. */
-static size_t choose_positions(const struct wide_pass *p, size_t width, size_t left)
-{
-    size_t n = left < WIDE_POSITIONS_MAX ? left : WIDE_POSITIONS_MAX;
-
-    while (kernel(p, width, n) == NULL)
-        n--;
-    return n;
-}
-
-/* One block of outputs at all of the positions. */
-static void run_block(const struct running *r, const struct wide_group *c,
-                      const struct wide_block *block, const struct wide_sums *s)
-{
-    const struct wide_pass *p = r->p;
-    struct wide_sum job = {.run = p->run + c->first_run,
-                           .runs = c->runs,
-                           .weight = r->weights + block->packed * sizeof(float),
-                           .bias = r->bias != NULL ? r->bias + block->first : NULL};
-    float *sum = s->sum + (block->first - s->channel) * WIDE;
-
-    for (size_t at = 0; at < s->count;) {
-        size_t n = choose_positions(p, block->width, s->count - at);
-        for (size_t i = 0; i < n; i++) {
-            job.source[i] = r->source + (size_t)s->place[at + i].source * WIDE * sizeof(float);
-            job.sum[i] = sum + (at + i) * s->channels * WIDE;
-        }
-        kernel(p, block->width, n)(&job);
-        at += n;
-    }
-}
-
-/* Positions whose sums stay near, all channels. */
-static size_t near_positions(const struct wide_pass *p)
-{
-    size_t n = WIDE_NEAR / p->outputs;
-
-    return n < WIDE_POSITIONS_MAX ? WIDE_POSITIONS_MAX : n;
-}
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static void run_places_outer(const struct running *r)
-{
-    const struct wide_pass *p = r->p;
-    size_t most = near_positions(p);
-
-    for (size_t c = 0; c < p->groups; c++)
-        for (size_t at = 0; at < p->group[c].count; at += most) {
-            struct wide_sums s = {.sum = r->near,
-                                  .place = p->place + p->group[c].first + at,
-                                  .count = least(most, p->group[c].count - at),
-                                  .channels = p->outputs};
-            fetch_ahead(r, &s);
-            for (size_t b = 0; b < p->blocks; b++)
-                run_block(r, &p->group[c], &p->block[b], &s);
-            r->finish(r->arg, &s);
-        }
-}
-
-/* Channels that a block of weights stays near for. */
-static void run_weights_outer(const struct running *r)
-{
-    const struct wide_pass *p = r->p;
-
-    for (size_t b = 0; b < p->blocks; b++)
-        for (size_t c = 0; c < p->groups; c++)
-            for (size_t at = 0; at < p->group[c].count; at += WIDE_NEAR / WIDE_OUTPUTS_MAX) {
-                struct wide_sums s = {
-                    .sum = r->near,
-                    .place = p->place + p->group[c].first + at,
-                    .count = least(WIDE_NEAR / WIDE_OUTPUTS_MAX, p->group[c].count - at),
-                    .channel = p->block[b].first,
-                    .channels = p->block[b].width};
-                fetch_ahead(r, &s);
-                run_block(r, &p->group[c], &p->block[b], &s);
-                r->finish(r->arg, &s);
-            }
-}
-
-size_t wide_sums_run(const struct wide_sums *s, size_t i)
-{
-    size_t n = 1;
-
-    while (i + n < s->count && s->place[i + n].position == s->place[i].position + n)
-        n++;
-    return n;
-}
-
-size_t wide_pass_near(const struct wide_pass *p)
-{
-    size_t n = near_positions(p) * p->outputs;
-
-    return p->weights_outer || n < WIDE_NEAR ? WIDE_NEAR : n;
-}
-
-void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
-                   const float *bias, float *near, const float *ahead, wide_finish_fn *finish,
-                   void *arg)
-{
-    const struct running r = {p, source, weights, bias, near, finish, arg, ahead};
-
-    if (p->weights_outer)
-        run_weights_outer(&r);
-    else
-        run_places_outer(&r);
 }

@@ -9,32 +9,32 @@
 
 #include "base/err.h"
 #include "engine/wide/kernel.h"
+#include "engine/wide/tiling.h"
 #include "net/net.h"
-
-/* Runs that positions share. */
-struct wide_group {
-    uint32_t first_run, runs;
-    uint32_t first, count; /* of the pass's places */
-};
-
-/* Where an output position reads, in vectors, and which position it is, over
- * all bundles. */
-struct wide_place {
-    uint32_t source; /* base */
-    uint32_t position;
-};
 
 /* Operands of the sums. */
 enum wide_operands {
     WIDE_FLOAT,
     WIDE_ROUNDED, /* floats that are rounded to bf16: where there are no pairs */
-    WIDE_PAIRS    /* of bf16 */
+    WIDE_PAIRS,   /* of bf16 */
+    WIDE_TILES    /* the same, their weights in tiles */
 };
+
+static inline bool wide_in_pairs(enum wide_operands o)
+{
+    return o == WIDE_PAIRS || o == WIDE_TILES;
+}
+
+/* Sixteens of outputs. */
+static inline size_t wide_halves(size_t outputs)
+{
+    return (outputs + WIDE_TILE - 1) / WIDE_TILE;
+}
 
 /* Outputs that a kernel computes together. */
 struct wide_block {
     uint32_t first, width; /* channels */
-    uint32_t packed;       /* of its weights: rows * width numbers from here */
+    uint32_t packed;       /* of its weights: numbers, or pairs, before them */
 };
 
 struct wide_pass {
@@ -43,17 +43,32 @@ struct wide_pass {
     size_t rows;              /* of weights, for each output */
     size_t outputs;           /* channels of a position */
     size_t positions;         /* of a bundle */
-    struct wide_group *group; /* owned, as the next five */
+    struct wide_group *group; /* owned, as the next six */
     struct wide_place *place;
     struct wide_run *run;
     struct wide_block *block;
-    uint32_t *map; /* packed number (of a pair: both, one after the other) to parameter */
+    /* A weight is parameter row_at[row] + output_at[output], or 0 where the
+     * row is WIDE_NO_ROW. */
+    uint32_t *row_at;    /* (rows, numbers) */
+    uint32_t *output_at; /* (outputs) */
+    size_t numbers;      /* in an operand: 2 of pairs */
+    struct wide_tiling tiling;
     size_t groups, blocks;
     size_t packed;      /* numbers, or pairs */
     bool weights_outer; /* keep a block's weights near, rather than the source */
 };
 
-enum wide_direction { WIDE_FORWARD, WIDE_BACKWARD };
+enum wide_direction {
+    WIDE_FORWARD,
+    WIDE_BACKWARD,
+    /* Of layers with few input channels: each output position's sums for all
+     * the inputs that it reads, (taps, channels), to be scattered onto them. A
+     * source is read once, where WIDE_BACKWARD reads it for every tap. */
+    WIDE_BY_TAP
+};
+
+/* The way back that is best for the layer. */
+enum wide_direction wide_pass_back(const struct net_layer *layer);
 
 /* `order`: channel i of the stored input is channel order[i] of the layer's
  * (NULL: the same); the layer then has one position. bundles: that positions
@@ -83,6 +98,10 @@ typedef void wide_finish_fn(void *arg, const struct wide_sums *s);
 /* Positions from the i-th on that follow one another, so that their vectors do
  * too where all channels are there. */
 size_t wide_sums_run(const struct wide_sums *s, size_t i);
+
+/* Sums of WIDE_BY_TAP are added to the gradient of the layer's inputs. */
+void wide_pass_scatter(const struct wide_isa *isa, const struct net_layer *layer,
+                       const struct wide_sums *s, float *out);
 
 /* Vectors of sums that wide_pass_run keeps near. */
 enum { WIDE_NEAR = 256 };

@@ -21,7 +21,7 @@ static size_t tensor_bytes(const struct wide_tape *t, size_t vectors)
 /* Vectors of a bundle's operands. */
 static size_t operand_vectors(const struct wide_tape *t, size_t positions, size_t channels)
 {
-    return t->operands == WIDE_PAIRS ? positions * ((channels + 1) / 2) : positions * channels;
+    return wide_in_pairs(t->operands) ? positions * ((channels + 1) / 2) : positions * channels;
 }
 
 /* What lies between two nodes: how it is stored, and what the layers call it. */
@@ -61,21 +61,41 @@ static enum ebm_status make_order(struct edge *e, struct ebm_error *err)
     return EBM_OK;
 }
 
+/* Sums of few terms are cheap, and feel the rounding of each: they stay in
+ * float. */
+enum { FEW_TERMS = 16 };
+
+static enum wide_operands operands_of(const struct wide_tape *t, const struct net_layer *l,
+                                      enum wide_direction d)
+{
+    size_t taps = l->spec.kind == NET_CONV ? l->spec.kernel * l->spec.kernel : 1;
+    size_t forward = l->spec.kind == NET_CONV ? l->in.c : net_shape_size(l->in);
+    size_t terms = (d == WIDE_BY_TAP ? 1 : taps) * (d == WIDE_FORWARD ? forward : l->spec.out);
+
+    return terms < FEW_TERMS ? WIDE_FLOAT : t->operands;
+}
+
 static enum ebm_status build_passes(struct wide_tape *t, struct wide_node *n, const uint32_t *order,
                                     struct ebm_error *err)
 {
+    enum wide_direction back = wide_pass_back(n->linear);
+
+    n->by_tap = back == WIDE_BY_TAP;
     struct {
         struct wide_pass *pass;
         enum wide_direction direction;
         enum wide_operands operands;
         size_t *weights;
-    } want[] = {{&n->forward, WIDE_FORWARD, WIDE_FLOAT, &n->weights},
-                {&n->backward, WIDE_BACKWARD, WIDE_FLOAT, &n->weights_back},
-                {&n->forward_bf16, WIDE_FORWARD, t->operands, &n->weights_bf16},
-                {&n->backward_bf16, WIDE_BACKWARD, t->operands, &n->weights_back_bf16}};
+    } want[] = {
+        {&n->forward, WIDE_FORWARD, WIDE_FLOAT, &n->weights},
+        {&n->backward, back, WIDE_FLOAT, &n->weights_back},
+        {&n->forward_bf16, WIDE_FORWARD, operands_of(t, n->linear, WIDE_FORWARD), &n->weights_bf16},
+        {&n->backward_bf16, back, operands_of(t, n->linear, back), &n->weights_back_bf16}};
     enum ebm_status st = EBM_OK;
 
-    for (size_t i = 0; st == EBM_OK && i < (t->operands != WIDE_FLOAT ? 4 : 2); i++) {
+    for (size_t i = 0; st == EBM_OK && i < sizeof want / sizeof want[0]; i++) {
+        if (i >= 2 && want[i].operands == WIDE_FLOAT)
+            continue;
         st = wide_pass_build(want[i].pass, t->isa, want[i].operands, n->linear, want[i].direction,
                              order, t->bundles, err);
         if (st == EBM_OK)
@@ -107,7 +127,7 @@ static void settle_operand(struct wide_tape *t, struct wide_node *n, bool flat)
     size_t pixels = n->stored_in.h * n->stored_in.w;
     struct wide_node *before = n > t->node ? n - 1 : NULL;
 
-    if (t->operands == WIDE_FLOAT)
+    if (operands_of(t, n->linear, WIDE_FORWARD) == WIDE_FLOAT)
         return;
     n->operand =
         take(&t->arena_bytes,
@@ -168,6 +188,11 @@ static enum ebm_status build_nodes(struct wide_tape *t, struct edge *e, struct e
     return st;
 }
 
+static bool has_pass(const struct wide_pass *p)
+{
+    return p->blocks > 0;
+}
+
 static size_t most_near(const struct wide_tape *t)
 {
     size_t most = 0;
@@ -176,7 +201,7 @@ static size_t most_near(const struct wide_tape *t)
         const struct wide_pass *pass[] = {&t->node[i].forward, &t->node[i].backward,
                                           &t->node[i].forward_bf16, &t->node[i].backward_bf16};
         for (size_t k = 0; k < 4; k++)
-            if (pass[k]->blocks > 0 && wide_pass_near(pass[k]) > most)
+            if (has_pass(pass[k]) && wide_pass_near(pass[k]) > most)
                 most = wide_pass_near(pass[k]);
     }
     return most;
@@ -202,7 +227,9 @@ static enum wide_operands operands_for(const struct wide_isa *isa, bool bf16)
 {
     if (!bf16)
         return WIDE_FLOAT;
-    return isa->to_pairs != NULL ? WIDE_PAIRS : WIDE_ROUNDED;
+    if (isa->to_pairs == NULL)
+        return WIDE_ROUNDED;
+    return isa->tiles != NULL ? WIDE_TILES : WIDE_PAIRS;
 }
 
 enum ebm_status wide_tape_build(struct wide_tape *t, const struct wide_isa *isa,
@@ -249,10 +276,10 @@ void wide_tape_pack(const struct wide_tape *t, unsigned char *store)
             continue;
         wide_pass_pack(&n->forward, params, store + n->weights);
         wide_pass_pack(&n->backward, params, store + n->weights_back);
-        if (t->operands == WIDE_FLOAT)
-            continue;
-        wide_pass_pack(&n->forward_bf16, params, store + n->weights_bf16);
-        wide_pass_pack(&n->backward_bf16, params, store + n->weights_back_bf16);
+        if (has_pass(&n->forward_bf16))
+            wide_pass_pack(&n->forward_bf16, params, store + n->weights_bf16);
+        if (has_pass(&n->backward_bf16))
+            wide_pass_pack(&n->backward_bf16, params, store + n->weights_back_bf16);
     }
 }
 
@@ -267,7 +294,7 @@ static float *at(struct wide_memory m, size_t bytes)
 static void put_operand(const struct wide_tape *t, const float *in, void *operand, size_t vector,
                         size_t n)
 {
-    if (t->operands == WIDE_PAIRS)
+    if (wide_in_pairs(t->operands))
         t->isa->to_pairs(in, (uint32_t *)operand + vector / 2 * WIDE, n);
     else
         t->isa->round(in, (float *)operand + vector * WIDE, n);
@@ -277,7 +304,7 @@ static void put_operand(const struct wide_tape *t, const float *in, void *operan
  * with nothing. */
 static size_t operand_step(const struct wide_tape *t, size_t channels)
 {
-    return t->operands == WIDE_PAIRS ? (channels + 1) / 2 * 2 : channels;
+    return wide_in_pairs(t->operands) ? (channels + 1) / 2 * 2 : channels;
 }
 
 static void put_operands(const struct wide_tape *t, const float *in, void *operand, size_t vectors,
@@ -358,26 +385,19 @@ static const float *bias_of(const struct wide_tape *t, struct wide_memory m,
     return (const float *)(const void *)(m.store + t->params) + l->offset + l->weights;
 }
 
-static void forward_float(const struct wide_tape *t, struct wide_memory m,
-                          const struct wide_node *n)
+static void forward_linear(const struct wide_tape *t, struct wide_memory m,
+                           const struct wide_node *n, bool bf16)
 {
     struct finish f = finish_of(t, m, n);
+    bool operands = bf16 && has_pass(&n->forward_bf16), gives = bf16 && n->gives_operand;
 
-    wide_pass_run(&n->forward, at(m, n->in), m.store + n->weights, bias_of(t, m, n->linear),
-                  at(m, t->near), NULL, finish_float, &f);
-}
-
-static void forward_bf16(const struct wide_tape *t, struct wide_memory m, const struct wide_node *n)
-{
-    struct finish f = finish_of(t, m, n);
-
-    if (n->late)
+    if (operands && n->late)
         put_operands(t, at(m, n->in), at(m, n->operand), n->in_vectors, n->channels_in);
-    if (n->gives_operand)
+    if (gives)
         f.operand = at(m, n[1].operand);
-    wide_pass_run(&n->forward_bf16, at(m, n->operand), m.store + n->weights_bf16,
-                  bias_of(t, m, n->linear), at(m, t->near), NULL,
-                  n->gives_operand ? finish_operand : finish_float, &f);
+    wide_pass_run(operands ? &n->forward_bf16 : &n->forward, at(m, operands ? n->operand : n->in),
+                  m.store + (operands ? n->weights_bf16 : n->weights), bias_of(t, m, n->linear),
+                  at(m, t->near), NULL, gives ? finish_operand : finish_float, &f);
 }
 
 /* An activation alone: its input is the sum. */
@@ -396,10 +416,8 @@ void wide_tape_forward(const struct wide_tape *t, struct wide_memory m, bool bf1
         const struct wide_node *n = &t->node[i];
         if (n->linear == NULL)
             forward_alone(t, m, n, bf16);
-        else if (bf16)
-            forward_bf16(t, m, n);
         else
-            forward_float(t, m, n);
+            forward_linear(t, m, n, bf16);
     }
 }
 
@@ -417,6 +435,7 @@ struct flow {
  * activation that made them, while they are near. */
 struct finish_back {
     const struct wide_tape *t;
+    const struct net_layer *layer;
     const float *derivative; /* NULL: none */
     size_t channels;         /* of the pass's positions */
     float *g;
@@ -458,6 +477,21 @@ static bool has_derivative(const struct wide_node *n)
     return n != NULL && n->activation != WIDE_LINEAR;
 }
 
+static void back_by_tap(void *arg, const struct wide_sums *s)
+{
+    const struct finish_back *f = arg;
+
+    wide_pass_scatter(f->t->isa, f->layer, s, f->g);
+}
+
+static void end_by_tap(const struct finish_back *f, const struct wide_node *n, bool to_operand)
+{
+    if (f->derivative != NULL)
+        f->t->isa->backward(f->g, f->derivative, f->g, f->t->bundles * n->in_vectors);
+    if (to_operand)
+        put_operands(f->t, f->g, f->operand, n->in_vectors, n->channels_in);
+}
+
 static void back_linear(struct flow *f, const struct wide_node *n, const struct wide_node *before,
                         bool bf16)
 {
@@ -465,24 +499,31 @@ static void back_linear(struct flow *f, const struct wide_node *n, const struct 
     int next = 1 - f->now;
     struct finish_back finish = {
         .t = t,
+        .layer = n->linear,
         .derivative = has_derivative(before) ? at(f->m, before->derivative) : NULL,
         .channels = n->channels_in,
         .g = at(f->m, t->flow[next]),
         .operand = at(f->m, t->flow_operand[next]),
     };
-    bool to_operand = bf16 && before != NULL && before->linear != NULL && !n->late;
-    wide_finish_fn *done = to_operand ? back_operand : back_float;
+    bool operands = bf16 && has_pass(&n->backward_bf16);
+    bool to_operand = bf16 && before != NULL && has_pass(&before->backward_bf16) && !n->late;
+    const struct wide_pass *pass = operands ? &n->backward_bf16 : &n->backward;
+    const void *source = at(f->m, operands ? t->flow_operand[f->now] : t->flow[f->now]);
+    const void *weights = f->m.store + (operands ? n->weights_back_bf16 : n->weights_back);
 
-    if (bf16 && !f->is_operand)
+    if (operands && !f->is_operand)
         put_operands(t, at(f->m, t->flow[f->now]), at(f->m, t->flow_operand[f->now]),
                      n->out_vectors, n->channels);
-    if (bf16)
-        wide_pass_run(&n->backward_bf16, at(f->m, t->flow_operand[f->now]),
-                      f->m.store + n->weights_back_bf16, NULL, at(f->m, t->near), finish.derivative,
-                      done, &finish);
-    else
-        wide_pass_run(&n->backward, at(f->m, t->flow[f->now]), f->m.store + n->weights_back, NULL,
-                      at(f->m, t->near), finish.derivative, done, &finish);
+    if (n->by_tap)
+        memset(finish.g, 0, tensor_bytes(t, n->in_vectors));
+    wide_pass_run(pass, source, weights, NULL, at(f->m, t->near),
+                  n->by_tap ? NULL : finish.derivative,
+                  n->by_tap    ? back_by_tap
+                  : to_operand ? back_operand
+                               : back_float,
+                  &finish);
+    if (n->by_tap)
+        end_by_tap(&finish, n, to_operand);
     f->now = next;
     f->is_operand = to_operand;
 }

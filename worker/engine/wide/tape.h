@@ -20,6 +20,7 @@ struct wide_node {
     size_t derivative;                  /* bytes: f', unless the activation is linear */
     size_t operand;                     /* bytes: the input as bf16 operands */
     bool late;                          /* which must be made from the whole tensor */
+    bool by_tap;                        /* backward passes are WIDE_BY_TAP */
     bool gives_operand;                 /* the output is read as operands alone */
     struct wide_pass forward, backward; /* linear, float */
     struct wide_pass forward_bf16, backward_bf16;

@@ -1,0 +1,196 @@
+#include "engine/wide/pass.h"
+
+struct running {
+    const struct wide_pass *p;
+    const char *source, *weights;
+    const float *bias;
+    float *near;
+    wide_finish_fn *finish;
+    void *arg;
+    const float *ahead; /* tensor that finish will read, or NULL */
+};
+
+/* What finish reads comes meanwhile. */
+static void fetch_ahead(const struct running *r, const struct wide_sums *s)
+{
+    for (size_t i = 0; r->ahead != NULL && i < s->count; i++) {
+        const float *at =
+            r->ahead + ((size_t)s->place[i].position * r->p->outputs + s->channel) * WIDE;
+        for (size_t c = 0; c < s->channels; c++)
+            __builtin_prefetch(at + c * WIDE, 0, 2);
+    }
+}
+
+static wide_sum_fn *kernel(const struct wide_pass *p, size_t width, size_t positions)
+{
+    return p->operands == WIDE_PAIRS ? p->isa->pair[width][positions]
+                                     : p->isa->sum[width][positions];
+}
+
+/* So many positions at once, as many as there is a kernel for. */
+static size_t choose_positions(const struct wide_pass *p, size_t width, size_t left)
+{
+    size_t n = left < WIDE_POSITIONS_MAX ? left : WIDE_POSITIONS_MAX;
+
+    if (left == 4 && kernel(p, width, 4) == NULL) /* twice two rather than three and one */
+        n = 2;
+    while (kernel(p, width, n) == NULL)
+        n--;
+    return n;
+}
+
+static void run_tiles(const struct running *r, const struct wide_group *c,
+                      const struct wide_block *block, const struct wide_sums *s)
+{
+    const struct wide_tiling *t = &r->p->tiling;
+    const struct wide_tiles job = {
+        .chunk = t->chunk + c->first_chunk,
+        .chunks = c->chunks,
+        .row = c->rows > 0 ? t->row + c->first_row : NULL,
+        .rows = c->rows,
+        .source = (const uint32_t *)(const void *)r->source,
+        .place = s->place,
+        .count = s->count,
+        .weight = (const uint32_t *)(const void *)r->weights + block->packed,
+        .bias = r->bias != NULL ? r->bias + block->first : NULL,
+        .outputs = block->width,
+        .sum = s->sum + (block->first - s->channel) * WIDE,
+        .sum_stride = s->channels * WIDE,
+    };
+
+    r->p->isa->tiles(&job);
+}
+
+/* One block of outputs at all of the positions. */
+static void run_sums(const struct running *r, const struct wide_group *c,
+                     const struct wide_block *block, const struct wide_sums *s)
+{
+    const struct wide_pass *p = r->p;
+    struct wide_sum job = {.run = p->run + c->first_run,
+                           .runs = c->runs,
+                           .weight = r->weights + block->packed * sizeof(float),
+                           .bias = r->bias != NULL ? r->bias + block->first : NULL};
+    float *sum = s->sum + (block->first - s->channel) * WIDE;
+
+    for (size_t at = 0; at < s->count;) {
+        size_t n = choose_positions(p, block->width, s->count - at);
+        for (size_t i = 0; i < n; i++) {
+            job.source[i] = r->source + (size_t)s->place[at + i].source * WIDE * sizeof(float);
+            job.sum[i] = sum + (at + i) * s->channels * WIDE;
+        }
+        kernel(p, block->width, n)(&job);
+        at += n;
+    }
+}
+
+static void run_block(const struct running *r, const struct wide_group *c,
+                      const struct wide_block *block, const struct wide_sums *s)
+{
+    if (r->p->operands == WIDE_TILES)
+        run_tiles(r, c, block, s);
+    else
+        run_sums(r, c, block, s);
+}
+
+/* Positions whose sums stay near, all channels. */
+static size_t near_positions(const struct wide_pass *p)
+{
+    size_t n = WIDE_NEAR / p->outputs;
+
+    return n < WIDE_POSITIONS_MAX ? WIDE_POSITIONS_MAX : n;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static void run_places_outer(const struct running *r)
+{
+    const struct wide_pass *p = r->p;
+    size_t most = near_positions(p);
+
+    for (size_t c = 0; c < p->groups; c++)
+        for (size_t at = 0; at < p->group[c].count; at += most) {
+            struct wide_sums s = {.sum = r->near,
+                                  .place = p->place + p->group[c].first + at,
+                                  .count = least(most, p->group[c].count - at),
+                                  .channels = p->outputs};
+            fetch_ahead(r, &s);
+            for (size_t b = 0; b < p->blocks; b++)
+                run_block(r, &p->group[c], &p->block[b], &s);
+            r->finish(r->arg, &s);
+        }
+}
+
+/* Channels that a block of weights stays near for. */
+static void run_weights_outer(const struct running *r)
+{
+    const struct wide_pass *p = r->p;
+    size_t most = WIDE_NEAR / (p->operands == WIDE_TILES ? WIDE_TILE_OUTPUTS : WIDE_OUTPUTS_MAX);
+
+    for (size_t b = 0; b < p->blocks; b++)
+        for (size_t c = 0; c < p->groups; c++)
+            for (size_t at = 0; at < p->group[c].count; at += most) {
+                struct wide_sums s = {.sum = r->near,
+                                      .place = p->place + p->group[c].first + at,
+                                      .count = least(most, p->group[c].count - at),
+                                      .channel = p->block[b].first,
+                                      .channels = p->block[b].width};
+                fetch_ahead(r, &s);
+                run_block(r, &p->group[c], &p->block[b], &s);
+                r->finish(r->arg, &s);
+            }
+}
+
+size_t wide_sums_run(const struct wide_sums *s, size_t i)
+{
+    size_t n = 1;
+
+    while (i + n < s->count && s->place[i + n].position == s->place[i].position + n)
+        n++;
+    return n;
+}
+
+void wide_pass_scatter(const struct wide_isa *isa, const struct net_layer *l,
+                       const struct wide_sums *s, float *out)
+{
+    const struct wide_scatter job = {.sum = s->sum,
+                                     .place = s->place,
+                                     .count = s->count,
+                                     .kernel = l->spec.kernel,
+                                     .stride = l->spec.stride,
+                                     .pad_top = l->pad_top,
+                                     .pad_left = l->pad_left,
+                                     .channels = l->in.c,
+                                     .in_height = l->in.h,
+                                     .in_width = l->in.w,
+                                     .out_height = l->out.h,
+                                     .out_width = l->out.w,
+                                     .out = out};
+
+    isa->scatter(&job);
+}
+
+size_t wide_pass_near(const struct wide_pass *p)
+{
+    size_t n = near_positions(p) * p->outputs;
+
+    return p->weights_outer || n < WIDE_NEAR ? WIDE_NEAR : n;
+}
+
+void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
+                   const float *bias, float *near, const float *ahead, wide_finish_fn *finish,
+                   void *arg)
+{
+    const struct running r = {p, source, weights, bias, near, finish, arg, ahead};
+
+    if (p->operands == WIDE_TILES)
+        p->isa->tiles_ready(true);
+    if (p->weights_outer)
+        run_weights_outer(&r);
+    else
+        run_places_outer(&r);
+    if (p->operands == WIDE_TILES)
+        p->isa->tiles_ready(false);
+}
