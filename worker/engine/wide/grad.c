@@ -68,31 +68,29 @@ size_t wide_grad_scratch(const struct wide_grad_plan *g, size_t bundles)
 
 /* (positions, channels, WIDE) of a bundle to rows of positions of each
  * sample: out[s * sample + row * row_step + column * column_step + c]. */
-static void turn(const float *in, size_t height, size_t width, size_t channels, float *out,
-                 size_t sample, size_t row_step, size_t column_step)
+static void turn(const struct wide_isa *isa, const float *in, size_t height, size_t width,
+                 size_t channels, float *out, size_t sample, size_t row_step, size_t column_step)
 {
     for (size_t h = 0; h < height; h++)
-        for (size_t w = 0; w < width; w++, in += channels * WIDE) {
-            float *to = out + h * row_step + w * column_step;
-            for (size_t s = 0; s < WIDE; s++)
-                for (size_t c = 0; c < channels; c++)
-                    to[s * sample + c] = in[c * WIDE + s];
-        }
+        for (size_t w = 0; w < width; w++, in += channels * WIDE)
+            isa->turn(in, channels, out + h * row_step + w * column_step, sample);
 }
 
-static void turn_x(const struct wide_grad_plan *g, const float *x, float *out)
+static void turn_x(const struct wide_grad_plan *g, const struct wide_isa *isa, const float *x,
+                   float *out)
 {
     size_t row = g->x_width * g->x_channels;
     size_t height = g->x_height > 1 ? g->node->linear->in.h : 1;
     size_t width = g->x_width > 1 ? g->node->linear->in.w : 1;
 
-    turn(x, height, width, g->x_channels, out + g->pad_top * row + g->pad_left * g->x_channels,
+    turn(isa, x, height, width, g->x_channels, out + g->pad_top * row + g->pad_left * g->x_channels,
          x_floats(g), row, g->x_channels);
 }
 
-static void turn_dz(const struct wide_grad_plan *g, const float *dz, float *out)
+static void turn_dz(const struct wide_grad_plan *g, const struct wide_isa *isa, const float *dz,
+                    float *out)
 {
-    turn(dz, g->height, g->width, g->outputs, out, dz_floats(g), g->width * g->padded_outputs,
+    turn(isa, dz, g->height, g->width, g->outputs, out, dz_floats(g), g->width * g->padded_outputs,
          g->padded_outputs);
 }
 
@@ -204,8 +202,8 @@ void wide_grad_add(const struct wide_grad_plan *g, const struct wide_isa *isa, s
 
     memset(scratch, 0, wide_grad_scratch(g, bundles) * sizeof *scratch);
     for (size_t b = 0; b < bundles; b++) {
-        turn_x(g, x + b * g->node->in_vectors * WIDE, x_turned + b * WIDE * x_floats(g));
-        turn_dz(g, dz + b * g->node->out_vectors * WIDE, dz_turned + b * WIDE * dz_floats(g));
+        turn_x(g, isa, x + b * g->node->in_vectors * WIDE, x_turned + b * WIDE * x_floats(g));
+        turn_dz(g, isa, dz + b * g->node->out_vectors * WIDE, dz_turned + b * WIDE * dz_floats(g));
     }
     run_all(g, isa, (struct turned){.x = x_turned, .dz = dz_turned, .sum = sum}, samples);
     add_weights(g, sum, grad);

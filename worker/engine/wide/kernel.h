@@ -122,6 +122,9 @@ struct wide_grad {
 };
 typedef void wide_grad_fn(const struct wide_grad *job);
 
+/* One position's channels (channels, WIDE), sample by sample: out[s * sample + c]. */
+typedef void wide_turn_fn(const float *in, size_t channels, float *out, size_t sample);
+
 /* Where a block of sums goes: through the activation that follows. */
 enum wide_activation { WIDE_LINEAR, WIDE_SWISH, WIDE_LEAKY, WIDE_ACTIVATIONS };
 
@@ -162,6 +165,7 @@ struct wide_isa {
     wide_tiles_ready_fn *tiles_ready;
     wide_tiles_pack_fn *tiles_pack;
     wide_scatter_fn *scatter;
+    wide_turn_fn *turn;
     wide_grad_fn *grad[4]; /* by vectors of 16 elements of a run, 1 to 3 */
     wide_forward_fn *forward[WIDE_ACTIVATIONS];
     wide_backward_fn *backward;

@@ -26,6 +26,7 @@ const struct wide_isa wide_avx2 = {
             [4] = {[1] = SUM_NAME(4, 1), [2] = SUM_NAME(4, 2)},
             [8] = {[1] = SUM_NAME(8, 1)}},
     .scatter = NAME(scatter),
+    .turn = NAME(turn),
     .grad = {NULL, NAME(grad_1), NAME(grad_2), NAME(grad_3)},
     .forward = {NAME(forward_linear), NAME(forward_swish), NAME(forward_leaky)},
     .backward = NAME(backward),

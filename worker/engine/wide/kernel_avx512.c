@@ -22,6 +22,55 @@ SUM(9, 1)
 SUM(9, 3)
 SUM(16, 1)
 
+/* ---- turning round ---- */
+
+/* Four rows of four in each quarter to four columns of four. */
+static inline void turn_quarters(__m512 r[4])
+{
+    __m512 a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
+    __m512 c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);
+
+    r[0] = _mm512_shuffle_ps(a, c, 0x44);
+    r[1] = _mm512_shuffle_ps(a, c, 0xee);
+    r[2] = _mm512_shuffle_ps(b, d, 0x44);
+    r[3] = _mm512_shuffle_ps(b, d, 0xee);
+}
+
+/* Sixteen channels, or the last ones. */
+static void turn_block(const float *in, size_t channels, float *out, size_t sample)
+{
+    __mmask16 there = (__mmask16)((1u << channels) - 1u);
+    __m512 r[WIDE];
+
+    for (size_t c = 0; c < WIDE; c++)
+        r[c] = c < channels ? _mm512_load_ps(in + c * WIDE) : _mm512_setzero_ps();
+    for (size_t c = 0; c < WIDE; c += 4)
+        turn_quarters(r + c);
+    /* Sample 4q + i is quarter q of r[i], r[4 + i], r[8 + i] and r[12 + i]. */
+    for (size_t i = 0; i < 4; i++) {
+        __m512 a = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x88);
+        __m512 b = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0x88);
+        __m512 c = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xdd);
+        __m512 d = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0xdd);
+        float *to = out + i * sample;
+        _mm512_mask_storeu_ps(to, there, _mm512_shuffle_f32x4(a, b, 0x88));
+        _mm512_mask_storeu_ps(to + 4 * sample, there, _mm512_shuffle_f32x4(c, d, 0x88));
+        _mm512_mask_storeu_ps(to + 8 * sample, there, _mm512_shuffle_f32x4(a, b, 0xdd));
+        _mm512_mask_storeu_ps(to + 12 * sample, there, _mm512_shuffle_f32x4(c, d, 0xdd));
+    }
+}
+
+static void turn(const float *in, size_t channels, float *out, size_t sample)
+{
+    for (size_t c = 0; c < channels; c += WIDE) {
+        size_t n = channels - c < WIDE ? channels - c : WIDE;
+        if (n < 4)
+            NAME(turn)(in + c * WIDE, n, out + c, sample);
+        else
+            turn_block(in + c * WIDE, n, out + c, sample);
+    }
+}
+
 /* ---- bf16 ---- */
 
 #define BF16 __attribute__((target("avx512bf16")))
@@ -119,7 +168,8 @@ static bool slow_pairs(void)
             [8] = {[1] = SUM_NAME(8, 1), [2] = SUM_NAME(8, 2), [3] = SUM_NAME(8, 3)},              \
             [9] = {[1] = SUM_NAME(9, 1), [3] = SUM_NAME(9, 3)},                                    \
             [16] = {[1] = SUM_NAME(16, 1)}},                                                       \
-    .scatter = NAME(scatter), .grad = {NULL, NAME(grad_1), NAME(grad_2), NAME(grad_3)},            \
+    .scatter = NAME(scatter), .turn = turn,                                                        \
+    .grad = {NULL, NAME(grad_1), NAME(grad_2), NAME(grad_3)},                                      \
     .forward = {NAME(forward_linear), NAME(forward_swish), NAME(forward_leaky)},                   \
     .backward = NAME(backward), .update = NAME(update), .round = NAME(round)
 

@@ -189,6 +189,13 @@ static void NAME(grad_3)(const struct wide_grad *j)
     NAME(grad)(j, 3);
 }
 
+static void NAME(turn)(const float *in, size_t channels, float *out, size_t sample)
+{
+    for (size_t s = 0; s < WIDE; s++)
+        for (size_t c = 0; c < channels; c++)
+            out[s * sample + c] = in[c * WIDE + s];
+}
+
 /* ---- activations ---- */
 
 INLINE vec NAME(choose)(mask m, vec yes, vec no)
