@@ -8,7 +8,6 @@
 #include "agent/sink.h"
 #include "base/log.h"
 #include "comm/comm.h"
-#include "engine/engine.h"
 #include "train/options.h"
 #include "train/process.h"
 #include "train/run.h"
@@ -75,7 +74,7 @@ static int train(const struct options *o, struct comm *comm, const struct sink_h
     struct run_ending ending = {0};
     struct run_config config = {.spec = &spec,
                                 .net = &net,
-                                .ops = engine_find("auto"),
+                                .ops = o->engine,
                                 .hooks = &o->hooks,
                                 .evidence_dir = o->standalone ? o->out : getenv("EBM_ATTEMPT_DIR")};
 

@@ -1,5 +1,6 @@
 """Part precision: the same training from several seeds, with chains in fp32
-and in bf16: are the curves of the energy gap within each other's spread?"""
+and in bf16, and with the first engine, oneDNN's primitives, as it was before
+ours: are the curves of the energy gap within each other's spread?"""
 import concurrent.futures
 import itertools
 import os
@@ -9,6 +10,9 @@ from nets import NETS, Net, write_spec
 from worker_run import run_worker
 
 POINTS = 40
+# name: (engine, precision); and who is compared with whom
+CURVES = {"fp32": ("wide", "fp32"), "bf16": ("wide", "bf16"), "first engine": ("onednn", "fp32")}
+PAIRS = (("fp32", "bf16"), ("first engine", "fp32"))
 RARE = 0.05  # a chance below it is a difference
 
 
@@ -19,19 +23,21 @@ def smooth(curve, points):
     return [statistics.fmean(curve[a:b]) for a, b in zip(edges, edges[1:]) if b > a]
 
 
-def train(args, net, precision, seed):
-    name = f"precision-{precision}-{seed}"
+def train(args, net, which, seed):
+    engine, precision = CURVES[which]
+    name = f"precision-{engine}-{precision}-{seed}"
     spec = write_spec(os.path.join(args.out, name + ".yaml"), net, args.data,
                       args.precision_batch, args.precision_k, 1, 1, precision, seed, "1.0e-3")
-    done = run_worker(args, spec, 0, args.precision_steps, os.path.join(args.out, name))
-    print(f"  {precision}, seed {seed}: gap {done.columns['energy_gap'][-1]:+.4f} at the end",
+    done = run_worker(args, spec, 0, args.precision_steps, os.path.join(args.out, name),
+                      engine=engine)
+    print(f"  {which}, seed {seed}: gap {done.columns['energy_gap'][-1]:+.4f} at the end",
           flush=True)
     return smooth(done.columns["energy_gap"], min(POINTS, args.precision_steps))
 
 
 def within(a, b):
-    """At how many points a's mean lies in b's range."""
-    inside = [min(p) <= statistics.fmean(q) <= max(p) for q, p in zip(zip(*a), zip(*b))]
+    """At how many points b's mean lies in a's range."""
+    inside = [min(p) <= statistics.fmean(q) <= max(p) for p, q in zip(zip(*a), zip(*b))]
     return sum(inside) / len(inside)
 
 
@@ -55,29 +61,29 @@ def chance(a, b):
     return far / len(ways)
 
 
-def judge(curves):
-    a, b = curves["fp32"], curves["bf16"]
-    result = {"bf16_in_fp32": within(b, a), "fp32_in_bf16": within(a, b), "chance": chance(a, b)}
+def judge(curves, a, b):
+    p, q = curves[a], curves[b]
+    result = {"a": a, "b": b, "b_in_a": within(p, q), "a_in_b": within(q, p), "chance": chance(p, q)}
     result["agree"] = result["chance"] > RARE
-    print(f"  bf16's mean lies in the range of fp32's seeds at {100 * result['bf16_in_fp32']:.0f} % "
-          f"of the points, fp32's in bf16's at {100 * result['fp32_in_bf16']:.0f} %; of all ways to "
-          f"part the {len(a + b)} curves, {100 * result['chance']:.0f} % part them as far: "
-          f"{'within' if result['agree'] else 'NOT within'} each other's spread")
+    print(f"  the mean of {b} lies in the range of {a}'s seeds at {100 * result['b_in_a']:.0f} % of "
+          f"the points, that of {a} in {b}'s at {100 * result['a_in_b']:.0f} %; of all ways to part "
+          f"the {len(p + q)} curves, {100 * result['chance']:.0f} % part them as far: "
+          f"{'within' if result['agree'] else 'NOT within'} each other's spread", flush=True)
     return result
 
 
 def run(args, nets, report):
     net = Net("conv-small", *NETS["conv-small"])
-    print(f"\nprecision: {net.name} on {args.data}, {args.seeds} seeds of fp32 and of bf16, batch "
+    print(f"\nprecision: {net.name} on {args.data}, {args.seeds} seeds of {', '.join(CURVES)}, batch "
           f"{args.precision_batch}, K = {args.precision_k}, {args.precision_steps} steps",
           flush=True)
-    curves = {"fp32": [None] * args.seeds, "bf16": [None] * args.seeds}
+    curves = {which: [None] * args.seeds for which in CURVES}
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        jobs = {pool.submit(train, args, net, p, s + 1): (p, s)
-                for s in range(args.seeds) for p in curves}
+        jobs = {pool.submit(train, args, net, which, s + 1): (which, s)
+                for s in range(args.seeds) for which in curves}
         for job in concurrent.futures.as_completed(jobs):
-            precision, seed = jobs[job]
-            curves[precision][seed] = job.result()
+            which, seed = jobs[job]
+            curves[which][seed] = job.result()
     report.add("precision", {"net": net.name, "data": args.data, "batch": args.precision_batch,
                              "k": args.precision_k, "steps": args.precision_steps,
-                             "curves": curves, **judge(curves)})
+                             "curves": curves, "pairs": [judge(curves, *p) for p in PAIRS]})

@@ -94,15 +94,15 @@ def memory_table(results):
 
 
 def precision_table(results):
-    rows = [[r["net"], r["data"], r["k"], r["steps"], len(r["curves"]["fp32"]),
-             f"{100 * r['bf16_in_fp32']:.0f} %", f"{100 * r['fp32_in_bf16']:.0f} %",
-             f"{100 * r['chance']:.0f} %", "yes" if r["agree"] else "no"]
-            for r in results]
-    return ("\n## bf16 against fp32: energy gap over training\n\nPoints at which the mean over the "
+    rows = [[r["net"], r["data"], r["k"], r["steps"], len(r["curves"][p["a"]]),
+             f"{p['a']} and {p['b']}", f"{100 * p['b_in_a']:.0f} %", f"{100 * p['a_in_b']:.0f} %",
+             f"{100 * p['chance']:.0f} %", "yes" if p["agree"] else "no"]
+            for r in results for p in r["pairs"]]
+    return ("\n## The same curves: energy gap over training\n\nPoints at which the mean over the "
             "seeds of one lies in the range of the other's; and "
             "how many of all ways to part the curves in two part them as far.\n\n" +
-            table(["net", "data", "K", "steps", "seeds", "bf16 in fp32", "fp32 in bf16",
-                   "parted as far by chance", "agree"], rows))
+            table(["net", "data", "K", "steps", "seeds", "compared", "second in first",
+                   "first in second", "parted as far by chance", "agree"], rows))
 
 
 def markdown(head, parts):
@@ -183,7 +183,8 @@ def draw_times(pyplot, path, parts):
 
 def draw_precision(pyplot, path, result):
     figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-    for precision, colour in (("fp32", "#2166ac"), ("bf16", "#b2182b")):
+    for precision, colour in (("fp32", "#2166ac"), ("bf16", "#b2182b"),
+                              ("first engine", "#4d9221")):
         curves = result["curves"][precision]
         at = [(i + 0.5) * result["steps"] / len(curves[0]) for i in range(len(curves[0]))]
         for curve in curves:
@@ -192,7 +193,7 @@ def draw_precision(pyplot, path, result):
                   label=f"{precision}, mean of {len(curves)} seeds")
     axes.set_xlabel("step")
     axes.set_ylabel("energy gap")
-    axes.set_title(f"{result['net']}, K = {result['k']}: energy gap in fp32 and bf16", fontsize=10)
+    axes.set_title(f"{result['net']}, K = {result['k']}: energy gap by precision and engine", fontsize=10)
     axes.legend()
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=130)

@@ -74,13 +74,13 @@ def read_columns(path):
     return {name: [float(r[name]) for r in rows] for name in (rows[0] if rows else {})}
 
 
-def run_worker(args, spec, ranks, steps, folder, threads=1, sets=()):
+def run_worker(args, spec, ranks, steps, folder, threads=1, sets=(), engine="auto"):
     """Trains; RuntimeError with what it said last when it does not succeed."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     command = (mpirun(ranks) if ranks > 0 else []) + [
         os.path.join(args.bin, "ebm-worker"), "--standalone", spec, "--out", folder, "--steps",
-        str(steps)]
+        str(steps), "--engine", engine]
     for s in sets:
         command += ["--set", s]
     log = os.path.join(folder, "log")

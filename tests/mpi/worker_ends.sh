@@ -46,6 +46,8 @@ ends "help" 0 "usage:" "$worker" --help
 ends "unknown option" 2 "unknown option '--outt'" "$worker" --outt x
 ends "no value" 2 "lacks its value" "$worker" --standalone
 ends "no folder" 2 "needs --out" "$worker" --standalone "$spec"
+ends "no such engine" 2 "no 'steam', there are auto, wide and onednn" \
+    "$worker" --standalone "$spec" --out "$dir/o" --engine steam
 ends "no environment" 2 "EBM_ATTEMPT_DIR" env -u EBM_ATTEMPT_DIR "$worker"
 ends "no spec" 1 "outcome=failed.*/nowhere" "$worker" --standalone /nowhere --out "$dir/o"
 ends "bad spec" 1 "outcome=failed.*lr" $two $alone --set optimizer.lr=-1
@@ -57,6 +59,7 @@ ends "divergence" 3 "outcome=diverged.*step 12: the parameter gradient" \
     env EBM_TEST_NAN_AT=12:1 $two $alone
 ends "not a checkpoint" 1 "outcome=corrupt.*not a checkpoint" $two $alone --from "$spec"
 ends "success" 0 "outcome=succeeded step=40" $two $alone
+ends "the other engine" 0 "outcome=succeeded step=40" $two $alone --engine onednn
 ends "share outside the engine" 0 "progress.* outside=[0-9.]*%$" $two $alone
 
 # kill -9 of mpirun: its ranks go with it.

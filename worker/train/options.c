@@ -10,7 +10,8 @@
 const char options_usage[] =
     "usage: ebm-worker                      under ebmd, which sets its environment\n"
     "       ebm-worker --standalone SPEC --out DIR [--from CHECKPOINT] [--steps N]\n"
-    "                  [--set KEY=VALUE]...  without a daemon, also under mpirun\n"
+    "                  [--set KEY=VALUE]... [--engine NAME]\n"
+    "                                        without a daemon, also under mpirun\n"
     "       ebm-worker --help | --version\n"
     "\n"
     "Standalone it writes metrics.csv, checkpoint-STEP.ebm and samples-STEP.png\n"
@@ -113,6 +114,11 @@ static enum ebm_status take_value(struct options *o, const char *name, const cha
         o->from = value;
     } else if (strcmp(name, "--steps") == 0) {
         return read_number("--steps", value, UINT32_MAX, &o->steps, err);
+    } else if (strcmp(name, "--engine") == 0) {
+        o->engine = engine_find(value);
+        if (o->engine == NULL)
+            return ebm_fail(err, EBM_EINVAL,
+                            "--engine: no '%.60s', there are auto, wide and onednn", value);
     } else if (strcmp(name, "--set") == 0 && o->sets < OPTIONS_SETS_MAX) {
         o->set[o->sets++] = value;
     } else {
@@ -125,7 +131,7 @@ enum ebm_status options_read(int argc, char **argv, struct options *out, struct 
 {
     enum ebm_status st = EBM_OK;
 
-    *out = (struct options){.action = OPTIONS_TRAIN};
+    *out = (struct options){.action = OPTIONS_TRAIN, .engine = engine_find("auto")};
     for (int i = 1; st == EBM_OK && i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0)
             out->action = OPTIONS_HELP;

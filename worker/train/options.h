@@ -27,6 +27,7 @@ struct options {
     size_t sets;
     uint64_t steps; /* 0 = as the spec says */
     size_t threads; /* 0 = as the spec says */
+    const struct engine_ops *engine;
     struct train_hooks hooks;
 };
 
