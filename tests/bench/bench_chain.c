@@ -240,7 +240,6 @@ static void do_amx(struct bench *b)
 /* ---- the first layer's input gradient ---- */
 
 static struct wide_pass first_pass;
-static const struct wide_isa *first_isa;
 static float *first_source, *first_weights, *first_near, *first_grad;
 
 static void open_first(struct bench *b)
@@ -248,9 +247,8 @@ static void open_first(struct bench *b)
     struct ebm_error err;
     const struct net_layer *l = &b->net.layer[0];
 
-    first_isa = wide_isa_best();
-    if (wide_pass_build(&first_pass, first_isa, WIDE_FLOAT, l, wide_pass_back(l), NULL, 1, &err) !=
-        EBM_OK)
+    if (wide_pass_build(&first_pass, wide_isa_best(), WIDE_FLOAT, l, wide_pass_back(l), NULL, 1,
+                        &err) != EBM_OK)
         die("first layer", &err);
     first_source = take(net_shape_size(l->out) * WIDE * sizeof(float));
     first_grad = take(net_shape_size(l->in) * WIDE * sizeof(float));
@@ -259,15 +257,11 @@ static void open_first(struct bench *b)
     wide_pass_pack(&first_pass, b->params, first_weights);
 }
 
-/* As the engine ends it: on to the gradient by x. */
+/* As the engine ends it where there are many channels. */
 static void put_first(void *arg, const struct wide_sums *s)
 {
     const struct net_layer *l = arg;
 
-    if (wide_pass_back(l) == WIDE_BY_TAP) {
-        wide_pass_scatter(first_isa, l, s, first_grad);
-        return;
-    }
     for (size_t i = 0; i < s->count; i++)
         memcpy(first_grad + (s->place[i].position * l->in.c + s->channel) * WIDE,
                s->sum + i * s->channels * WIDE, s->channels * WIDE * sizeof(float));
@@ -280,9 +274,12 @@ static void do_first(struct bench *b)
     if (first_source == NULL)
         open_first(b);
     for (size_t at = 0; at < b->batch; at += WIDE) {
-        memset(first_grad, 0, net_shape_size(l->in) * WIDE * sizeof(float));
-        wide_pass_run(&first_pass, first_source, first_weights, NULL, first_near, NULL, put_first,
-                      l);
+        if (wide_pass_back(l) == WIDE_BY_TAP)
+            wide_pass_by_tap(&first_pass, l, 1, first_source, first_weights, first_near,
+                             first_grad);
+        else
+            wide_pass_run(&first_pass, first_source, first_weights, NULL, first_near, NULL,
+                          put_first, l);
     }
 }
 

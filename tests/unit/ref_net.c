@@ -360,12 +360,23 @@ static const struct named_net {
      {16, 9, 13},
      {CONV(18, 3, 2), SWISH, CONV(16, 4, 3), RELU, DENSE(1)},
      5},
+    /* Runs of source pairs of many lengths: whole, overlapping, gathered. */
+    {"tiles, long runs", {40, 6, 5}, {CONV(50, 3, 1), SWISH, CONV(34, 2, 2), RELU, DENSE(1)}, 5},
+    {"tiles, short runs", {9, 8, 7}, {CONV(24, 3, 1), SWISH, CONV(48, 1, 1), RELU, DENSE(1)}, 5},
+    {"tiles, dense", {70, 1, 1}, {DENSE(65), SWISH, DENSE(31), RELU, DENSE(2), DENSE(1)}, 6},
+    {"kernel 7, stride 1", {1, 12, 11}, {CONV(16, 7, 1), SWISH, CONV(8, 7, 2), SWISH, DENSE(1)}, 5},
+    {"kernel 7, stride 2", {1, 13, 21}, {CONV(16, 7, 2), SWISH, DENSE(1)}, 3},
+    {"by tap under an activation",
+     {2, 9, 9},
+     {SWISH, CONV(3, 3, 1), SWISH, CONV(24, 5, 2), SWISH, DENSE(1)},
+     6},
     {"nothing to learn", {1, 1, 1}, {SWISH}, 1},
 };
 
 enum { NAMED = sizeof named / sizeof named[0] };
 
-static const size_t channels[] = {1, 3, 16}, kernels[] = {1, 2, 3, 5}, strides[] = {1, 2, 3};
+static const size_t channels[] = {1, 3, 16}, kernels[] = {1, 2, 3, 4, 5}, strides[] = {1, 2, 3};
+enum { CHANNELS = 3, KERNELS = 5, STRIDES = 3, GRID = CHANNELS * KERNELS * STRIDES };
 
 static bool preset_case(size_t i, char *name, size_t size, struct net_shape *in,
                         struct net_layer_spec *spec, size_t *layers)
@@ -383,7 +394,8 @@ static bool preset_case(size_t i, char *name, size_t size, struct net_shape *in,
 static void grid_case(size_t i, char *name, size_t size, struct net_shape *in,
                       struct net_layer_spec *spec, size_t *layers)
 {
-    size_t c = channels[i % 3], k = kernels[i / 3 % 4], s = strides[i / 12 % 3];
+    size_t c = channels[i % CHANNELS], k = kernels[i / CHANNELS % KERNELS];
+    size_t s = strides[i / CHANNELS / KERNELS];
     const struct net_layer_spec net[] = {CONV(16, k, s), SWISH, CONV(20, k, s), LEAKY, DENSE(1)};
 
     snprintf(name, size, "%zu channels, kernel %zu, stride %zu", c, k, s);
@@ -403,9 +415,9 @@ bool ref_net_case(size_t i, char *name, size_t size, struct net_shape *in,
         return true;
     }
     i -= NAMED;
-    if (i < 36) {
+    if (i < GRID) {
         grid_case(i, name, size, in, spec, layers);
         return true;
     }
-    return preset_case(i - 36, name, size, in, spec, layers);
+    return preset_case(i - GRID, name, size, in, spec, layers);
 }

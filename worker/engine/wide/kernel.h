@@ -28,8 +28,10 @@ enum {
     WIDE_OUTPUTS_MAX = 16,  /* of a kernel */
     WIDE_POSITIONS_MAX = 8, /* of a kernel */
     WIDE_GRAD_OUTPUTS = 8,  /* of a gradient kernel */
-    WIDE_TILE = 16,         /* rows of a tile: outputs, or pairs of the source */
-    WIDE_TILE_OUTPUTS = 32  /* of a kernel on tiles */
+    WIDE_STRIP_KERNEL = 7,  /* of strips: the largest */
+    WIDE_STRIP_STRIDE = 2,
+    WIDE_TILE = 16,        /* rows of a tile: outputs, or pairs of the source */
+    WIDE_TILE_OUTPUTS = 32 /* of a kernel on tiles */
 };
 
 /* A row of weights that are 0. */
@@ -108,6 +110,18 @@ struct wide_scatter {
 };
 typedef void wide_scatter_fn(const struct wide_scatter *job);
 
+/* The same of one row of positions and one channel, without the sums between:
+ * the inputs under a strip of positions are added up in registers. */
+struct wide_strip {
+    const float *source;       /* (width, terms, WIDE) */
+    const float *weight;       /* (terms, kernel * kernel) */
+    size_t terms, width;       /* positions */
+    size_t first_row, end_row; /* of the kernel, that fall on inputs */
+    size_t pad_left, in_width;
+    float *out; /* the input row of first_row: (rows, in_width, WIDE), added to */
+};
+typedef void wide_strip_fn(const struct wide_strip *job);
+
 /* Gradient of weights over one kernel row: (outputs 8, run) += dz * x, over
  * samples and positions. x and dz lie sample by sample here, channels side by
  * side, and lanes are elements of the run. */
@@ -165,6 +179,7 @@ struct wide_isa {
     wide_tiles_ready_fn *tiles_ready;
     wide_tiles_pack_fn *tiles_pack;
     wide_scatter_fn *scatter;
+    wide_strip_fn *strip[WIDE_STRIP_KERNEL + 1][WIDE_STRIP_STRIDE + 1]; /* NULL where none */
     wide_turn_fn *turn;
     wide_grad_fn *grad[4]; /* by vectors of 16 elements of a run, 1 to 3 */
     wide_forward_fn *forward[WIDE_ACTIVATIONS];

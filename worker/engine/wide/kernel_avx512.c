@@ -22,6 +22,68 @@ SUM(9, 1)
 SUM(9, 3)
 SUM(16, 1)
 
+/* ---- strips ---- */
+
+enum { STRIP_ROWS = 3, STRIP_COLUMNS = 24, STRIP_POSITIONS = 12, STRIP_SUMS = 28 };
+
+/* Kernel rows from `row` on, positions from `at` on. */
+static inline __attribute__((always_inline)) void strip(const struct wide_strip *j, size_t row,
+                                                        size_t at, const int kernel,
+                                                        const int stride, const int rows,
+                                                        const int positions)
+{
+    static const float zeros[WIDE] __attribute__((aligned(64)));
+    const int columns = (positions - 1) * stride + kernel;
+    vec sum[STRIP_ROWS][STRIP_COLUMNS];
+    const float *source[STRIP_POSITIONS];
+    size_t step[STRIP_POSITIONS];
+
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++)
+            sum[r][c] = splat(0.0f);
+    for (int p = 0; p < positions; p++) {
+        bool there = at + (size_t)p < j->width;
+        source[p] = there ? j->source + (at + (size_t)p) * j->terms * WIDE : zeros;
+        step[p] = there ? WIDE : 0;
+    }
+    for (size_t t = 0; t < j->terms; t++) {
+        const float *weight = j->weight + t * (size_t)(kernel * kernel) + row * (size_t)kernel;
+        for (int p = 0; p < positions; p++) {
+            vec x = load(source[p] + t * step[p]);
+            for (int r = 0; r < rows; r++)
+                for (int k = 0; k < kernel; k++)
+                    sum[r][p * stride + k] += x * weight[r * kernel + k];
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++) {
+            size_t y = row + (size_t)r, x = at * (size_t)stride + (size_t)c - j->pad_left;
+            if (y < j->first_row || y >= j->end_row || x >= j->in_width) /* wraps below 0 */
+                continue;
+            float *to = j->out + ((y - j->first_row) * j->in_width + x) * WIDE;
+            store(to, load(to) + sum[r][c]);
+        }
+}
+
+/* As many positions as their columns fit the registers. */
+#define STRIP_NAME(kernel, stride) strip_##kernel##_##stride
+#define STRIP(kernel, stride, rows, positions)                                                     \
+    _Static_assert((rows) * (((positions)-1) * (stride) + (kernel)) <= STRIP_SUMS, "registers");   \
+    static void STRIP_NAME(kernel, stride)(const struct wide_strip *j)                             \
+    {                                                                                              \
+        for (size_t at = 0; at < j->width; at += (positions))                                      \
+            for (size_t row = 0; row < (kernel); row += (rows))                                    \
+                strip(j, row, at, kernel, stride, rows, positions);                                \
+    }
+STRIP(3, 1, 3, 7)
+STRIP(3, 2, 3, 4)
+STRIP(4, 1, 2, 8)
+STRIP(4, 2, 2, 5)
+STRIP(5, 1, 1, 12)
+STRIP(5, 2, 1, 10)
+STRIP(7, 1, 1, 12)
+STRIP(7, 2, 1, 9)
+
 /* ---- turning round ---- */
 
 /* Four rows of four in each quarter to four columns of four. */
@@ -159,6 +221,11 @@ static bool slow_pairs(void)
     return __builtin_cpu_is("intel");
 }
 
+#define STRIPS                                                                                     \
+    .strip = {[3] = {[1] = STRIP_NAME(3, 1), [2] = STRIP_NAME(3, 2)},                              \
+              [4] = {[1] = STRIP_NAME(4, 1), [2] = STRIP_NAME(4, 2)},                              \
+              [5] = {[1] = STRIP_NAME(5, 1), [2] = STRIP_NAME(5, 2)},                              \
+              [7] = {[1] = STRIP_NAME(7, 1), [2] = STRIP_NAME(7, 2)}}
 #define COMMON                                                                                     \
     .block = 16,                                                                                   \
     .sum = {[1] = {[1] = SUM_NAME(1, 1), [8] = SUM_NAME(1, 8)},                                    \
@@ -183,12 +250,13 @@ static bool slow_pairs(void)
     .to_pairs = to_pairs
 
 const struct wide_isa wide_avx512, wide_avx512_bf16, wide_avx512_amx;
-const struct wide_isa wide_avx512 = {.name = "avx512", .here = here, COMMON};
+const struct wide_isa wide_avx512 = {.name = "avx512", .here = here, COMMON, STRIPS};
 const struct wide_isa wide_avx512_bf16 = {
-    .name = "avx512-bf16", .here = here_bf16, .slow = slow_pairs, COMMON, COMMON_PAIRS};
+    .name = "avx512-bf16", .here = here_bf16, .slow = slow_pairs, COMMON, STRIPS, COMMON_PAIRS};
 const struct wide_isa wide_avx512_amx = {.name = "avx512-amx",
                                          .here = here_amx,
                                          COMMON,
+                                         STRIPS,
                                          COMMON_PAIRS,
                                          .tiles = wide_amx_tiles,
                                          .tiles_ready = wide_amx_ready,

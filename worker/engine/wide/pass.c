@@ -253,6 +253,8 @@ static uint32_t choose_width(const struct builder *b, size_t left)
     size_t largest = 0;
     uint32_t width = (uint32_t)p->isa->block;
 
+    if (p->strips) /* all taps */
+        return (uint32_t)left;
     if (p->operands == WIDE_TILES)
         return left < WIDE_TILE_OUTPUTS ? (uint32_t)left : WIDE_TILE_OUTPUTS;
     for (size_t i = 0; i < p->groups; i++)
@@ -375,6 +377,9 @@ enum ebm_status wide_pass_build(struct wide_pass *p, const struct wide_isa *isa,
     *p = (struct wide_pass){.isa = isa, .operands = operands};
     settle_axes(&b);
     settle_sizes(&b);
+    p->strips = direction == WIDE_BY_TAP && layer->in.c == 1 && operands != WIDE_TILES &&
+                operands != WIDE_PAIRS &&
+                wide_pass_strip(isa, layer->spec.kernel, layer->spec.stride) != NULL;
     enum ebm_status st = build_groups(&b, err);
     if (st == EBM_OK)
         st = build_blocks(&b, err);

@@ -55,6 +55,7 @@ struct wide_pass {
     struct wide_tiling tiling;
     size_t groups, blocks;
     size_t packed;      /* numbers, or pairs */
+    bool strips;        /* of WIDE_BY_TAP: one channel, in float, by wide_pass_strip */
     bool weights_outer; /* keep a block's weights near, rather than the source */
 };
 
@@ -79,6 +80,12 @@ enum ebm_status wide_pass_build(struct wide_pass *p, const struct wide_isa *isa,
                                 size_t bundles, struct ebm_error *err);
 void wide_pass_fini(struct wide_pass *p); /* also of a zeroed one */
 
+/* Is it built? */
+static inline bool wide_pass_exists(const struct wide_pass *p)
+{
+    return p->blocks > 0;
+}
+
 /* Bytes of packed weights. */
 size_t wide_pass_bytes(const struct wide_pass *p);
 void wide_pass_pack(const struct wide_pass *p, const float *params, void *packed);
@@ -99,10 +106,6 @@ typedef void wide_finish_fn(void *arg, const struct wide_sums *s);
  * too where all channels are there. */
 size_t wide_sums_run(const struct wide_sums *s, size_t i);
 
-/* Sums of WIDE_BY_TAP are added to the gradient of the layer's inputs. */
-void wide_pass_scatter(const struct wide_isa *isa, const struct net_layer *layer,
-                       const struct wide_sums *s, float *out);
-
 /* Vectors of sums that wide_pass_run keeps near. */
 enum { WIDE_NEAR = 256 };
 
@@ -111,5 +114,12 @@ void wide_pass_run(const struct wide_pass *p, const void *source, const void *we
                    const float *bias, float *near, const float *ahead, wide_finish_fn *finish,
                    void *arg);
 size_t wide_pass_near(const struct wide_pass *p);
+
+/* Runs one of WIDE_BY_TAP: out (bundle, input, channel, WIDE), the gradient of
+ * the layer's inputs. */
+void wide_pass_by_tap(const struct wide_pass *p, const struct net_layer *layer, size_t bundles,
+                      const void *source, const void *weights, float *near, float *out);
+/* The kernel for one input channel, or NULL. */
+wide_strip_fn *wide_pass_strip(const struct wide_isa *isa, size_t kernel, size_t stride);
 
 #endif

@@ -152,26 +152,6 @@ size_t wide_sums_run(const struct wide_sums *s, size_t i)
     return n;
 }
 
-void wide_pass_scatter(const struct wide_isa *isa, const struct net_layer *l,
-                       const struct wide_sums *s, float *out)
-{
-    const struct wide_scatter job = {.sum = s->sum,
-                                     .place = s->place,
-                                     .count = s->count,
-                                     .kernel = l->spec.kernel,
-                                     .stride = l->spec.stride,
-                                     .pad_top = l->pad_top,
-                                     .pad_left = l->pad_left,
-                                     .channels = l->in.c,
-                                     .in_height = l->in.h,
-                                     .in_width = l->in.w,
-                                     .out_height = l->out.h,
-                                     .out_width = l->out.w,
-                                     .out = out};
-
-    isa->scatter(&job);
-}
-
 size_t wide_pass_near(const struct wide_pass *p)
 {
     size_t n = near_positions(p) * p->outputs;
