@@ -278,8 +278,8 @@ static void do_first(struct bench *b)
             wide_pass_by_tap(&first_pass, l, 1, first_source, first_weights, first_near,
                              first_grad);
         else
-            wide_pass_run(&first_pass, first_source, first_weights, NULL, first_near, NULL,
-                          put_first, l);
+            wide_pass_run(&first_pass, first_source, first_weights, NULL, first_near,
+                          (struct wide_ahead){0}, put_first, l);
     }
 }
 

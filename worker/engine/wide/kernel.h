@@ -165,6 +165,15 @@ typedef void wide_update_fn(const struct wide_update *u);
 /* Operands in pairs of bf16: source vector pair q holds channels 2q and 2q+1
  * of sixteen samples, as 32 bits a sample, the first one low. */
 typedef void wide_to_pairs_fn(const float *in, uint32_t *out, size_t channels);
+/* Sums straight to such operands, of n channels from the first of a pair on;
+ * derivatives (n, WIDE) are kept as bf16 as well. */
+typedef void wide_forward_pairs_fn(float slope, const float *sum, uint32_t *pairs,
+                                   uint16_t *derivative, size_t n);
+typedef void wide_backward_pairs_fn(const float *sum, const uint16_t *derivative, uint32_t *pairs,
+                                    size_t n);
+/* The same product, left as float. */
+typedef void wide_backward_short_fn(const float *sum, const uint16_t *derivative, float *g,
+                                    size_t n);
 /* Where there are no such products: rounded to bf16, and kept as float (n, WIDE). */
 typedef void wide_round_fn(const float *in, float *out, size_t n);
 
@@ -186,7 +195,10 @@ struct wide_isa {
     wide_backward_fn *backward;
     wide_update_fn *update;
     wide_round_fn *round;
-    wide_to_pairs_fn *to_pairs; /* NULL without bf16 */
+    wide_to_pairs_fn *to_pairs; /* NULL without bf16, as the next three */
+    wide_forward_pairs_fn *forward_pairs[WIDE_ACTIVATIONS]; /* none for WIDE_LINEAR */
+    wide_backward_pairs_fn *backward_pairs;
+    wide_backward_short_fn *backward_short;
 };
 
 /* The best of this processor, or the named one; NULL when it is not here. */

@@ -187,15 +187,70 @@ PAIR(8, 2)
 PAIR(8, 3)
 PAIR(16, 1)
 
+/* Two vectors side by side: words 2i and 2i + 1 are element i of either. */
+BF16 static inline __attribute__((always_inline)) void store_pairs(uint32_t *out, vec low, vec high)
+{
+    static const uint16_t order[32] __attribute__((aligned(64))) = {
+        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+
+    _mm512_store_si512(out, _mm512_permutexvar_epi16(_mm512_load_si512(order), both));
+}
+
 BF16 static void to_pairs(const float *in, uint32_t *out, size_t channels)
 {
-    for (size_t c = 0; c < channels; c += 2) {
-        __m512 low = _mm512_load_ps(in + c * WIDE);
-        __m512 high = c + 1 < channels ? _mm512_load_ps(in + (c + 1) * WIDE) : _mm512_setzero_ps();
-        __m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low));
-        __m512i h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
-        _mm512_store_si512(out + c / 2 * WIDE, _mm512_or_si512(l, _mm512_slli_epi32(h, 16)));
+    for (size_t c = 0; c < channels; c += 2)
+        store_pairs(out + c / 2 * WIDE, load(in + c * WIDE),
+                    c + 1 < channels ? load(in + (c + 1) * WIDE) : splat(0.0f));
+}
+
+BF16 static inline __attribute__((always_inline)) void store_short(uint16_t *out, vec v)
+{
+    _mm256_store_si256((__m256i *)(void *)out, (__m256i)_mm512_cvtneps_pbh((__m512)v));
+}
+
+static inline __attribute__((always_inline)) vec load_short(const uint16_t *in)
+{
+    __m256i bits = _mm256_load_si256((const __m256i *)(const void *)in);
+
+    return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
+}
+
+#define FORWARD_PAIRS(name, activate)                                                              \
+    BF16 static void name(float slope, const float *sum, uint32_t *pairs, uint16_t *derivative,    \
+                          size_t n)                                                                \
+    {                                                                                              \
+        (void)slope;                                                                               \
+        for (size_t c = 0; c < n; c += 2) {                                                        \
+            struct NAME(active) low = activate(load(sum + c * WIDE)), high = {0};                  \
+            store_short(derivative + c * WIDE, low.derivative);                                    \
+            if (c + 1 < n) {                                                                       \
+                high = activate(load(sum + (c + 1) * WIDE));                                       \
+                store_short(derivative + (c + 1) * WIDE, high.derivative);                         \
+            }                                                                                      \
+            store_pairs(pairs + c / 2 * WIDE, low.y, high.y);                                      \
+        }                                                                                          \
     }
+#define LEAKY(x) NAME(leaky)(x, slope)
+FORWARD_PAIRS(pairs_swish, NAME(swish))
+FORWARD_PAIRS(pairs_leaky, LEAKY)
+
+BF16 static void backward_pairs(const float *sum, const uint16_t *derivative, uint32_t *pairs,
+                                size_t n)
+{
+    for (size_t c = 0; c < n; c += 2) {
+        vec low = load(sum + c * WIDE) * load_short(derivative + c * WIDE), high = splat(0.0f);
+        if (c + 1 < n)
+            high = load(sum + (c + 1) * WIDE) * load_short(derivative + (c + 1) * WIDE);
+        store_pairs(pairs + c / 2 * WIDE, low, high);
+    }
+}
+
+static void backward_short(const float *sum, const uint16_t *derivative, float *g, size_t n)
+{
+    for (size_t i = 0; i < n * WIDE; i += WIDE)
+        store(g + i, load(sum + i) * load_short(derivative + i));
 }
 
 static bool here(void)
@@ -247,7 +302,9 @@ static bool slow_pairs(void)
              [4] = {[1] = PAIR_NAME(4, 1), [4] = PAIR_NAME(4, 4)},                                 \
              [8] = {[1] = PAIR_NAME(8, 1), [2] = PAIR_NAME(8, 2), [3] = PAIR_NAME(8, 3)},          \
              [16] = {[1] = PAIR_NAME(16, 1)}},                                                     \
-    .to_pairs = to_pairs
+    .to_pairs = to_pairs,                                                                          \
+    .forward_pairs = {[WIDE_SWISH] = pairs_swish, [WIDE_LEAKY] = pairs_leaky},                     \
+    .backward_pairs = backward_pairs, .backward_short = backward_short
 
 const struct wide_isa wide_avx512, wide_avx512_bf16, wide_avx512_amx;
 const struct wide_isa wide_avx512 = {.name = "avx512", .here = here, COMMON, STRIPS};

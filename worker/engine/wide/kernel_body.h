@@ -244,28 +244,45 @@ static void NAME(forward_linear)(float slope, const float *sum, float *y, float 
     memcpy(y, sum, n * WIDE * sizeof *y);
 }
 
+/* An activation and its derivative. */
+struct NAME(active) {
+    vec y, derivative;
+};
+
+INLINE struct NAME(active) NAME(swish)(vec x)
+{
+    vec s = NAME(reciprocal)(1.0f + NAME(exp)(-x));
+    vec y = x * s;
+
+    return (struct NAME(active)){y, s + (y - y * s)};
+}
+
+/* x > 0 ? x : slope * x; ReLU is slope 0. NaN passes: it must be seen. */
+INLINE struct NAME(active) NAME(leaky)(vec x, float slope)
+{
+    vec d = choose(x > 0.0f, splat(1.0f), splat(slope));
+
+    return (struct NAME(active)){x * d, d};
+}
+
 static void NAME(forward_swish)(float slope, const float *sum, float *y, float *derivative,
                                 size_t n)
 {
     (void)slope;
     for (size_t i = 0; i < n * WIDE; i += VW) {
-        vec x = load(sum + i);
-        vec s = NAME(reciprocal)(1.0f + NAME(exp)(-x));
-        vec value = x * s;
-        store(y + i, value);
-        store(derivative + i, s + (value - value * s));
+        struct NAME(active) a = NAME(swish)(load(sum + i));
+        store(y + i, a.y);
+        store(derivative + i, a.derivative);
     }
 }
 
-/* x > 0 ? x : slope * x; ReLU is slope 0. NaN passes: it must be seen. */
 static void NAME(forward_leaky)(float slope, const float *sum, float *y, float *derivative,
                                 size_t n)
 {
     for (size_t i = 0; i < n * WIDE; i += VW) {
-        vec x = load(sum + i);
-        vec d = choose(x > 0.0f, splat(1.0f), splat(slope));
-        store(y + i, x * d);
-        store(derivative + i, d);
+        struct NAME(active) a = NAME(leaky)(load(sum + i), slope);
+        store(y + i, a.y);
+        store(derivative + i, a.derivative);
     }
 }
 

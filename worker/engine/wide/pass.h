@@ -109,9 +109,15 @@ size_t wide_sums_run(const struct wide_sums *s, size_t i);
 /* Vectors of sums that wide_pass_run keeps near. */
 enum { WIDE_NEAR = 256 };
 
+/* A tensor of the pass's outputs that finish will read: it comes meanwhile. */
+struct wide_ahead {
+    const void *tensor;  /* NULL: none */
+    size_t vector_bytes; /* of a vector in it */
+};
+
 /* Runs it: bias (outputs) or NULL; near: room for wide_pass_near vectors. */
 void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
-                   const float *bias, float *near, const float *ahead, wide_finish_fn *finish,
+                   const float *bias, float *near, struct wide_ahead ahead, wide_finish_fn *finish,
                    void *arg);
 size_t wide_pass_near(const struct wide_pass *p);
 

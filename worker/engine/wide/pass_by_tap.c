@@ -70,5 +70,5 @@ void wide_pass_by_tap(const struct wide_pass *p, const struct net_layer *layer, 
     if (p->strips)
         run_strips(p, b.job, bundles, source, weights);
     else
-        wide_pass_run(p, source, weights, NULL, near, NULL, scatter, &b);
+        wide_pass_run(p, source, weights, NULL, near, (struct wide_ahead){0}, scatter, &b);
 }

@@ -7,17 +7,19 @@ struct running {
     float *near;
     wide_finish_fn *finish;
     void *arg;
-    const float *ahead; /* tensor that finish will read, or NULL */
+    struct wide_ahead ahead;
 };
 
-/* What finish reads comes meanwhile. */
 static void fetch_ahead(const struct running *r, const struct wide_sums *s)
 {
-    for (size_t i = 0; r->ahead != NULL && i < s->count; i++) {
-        const float *at =
-            r->ahead + ((size_t)s->place[i].position * r->p->outputs + s->channel) * WIDE;
-        for (size_t c = 0; c < s->channels; c++)
-            __builtin_prefetch(at + c * WIDE, 0, 2);
+    enum { LINE = 64 };
+    const char *tensor = r->ahead.tensor;
+
+    for (size_t i = 0; tensor != NULL && i < s->count; i++) {
+        size_t first = (size_t)s->place[i].position * r->p->outputs + s->channel;
+        const char *at = tensor + first * r->ahead.vector_bytes;
+        for (size_t b = 0; b < s->channels * r->ahead.vector_bytes; b += LINE)
+            __builtin_prefetch(at + b, 0, 2);
     }
 }
 
@@ -160,7 +162,7 @@ size_t wide_pass_near(const struct wide_pass *p)
 }
 
 void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
-                   const float *bias, float *near, const float *ahead, wide_finish_fn *finish,
+                   const float *bias, float *near, struct wide_ahead ahead, wide_finish_fn *finish,
                    void *arg)
 {
     const struct running r = {p, source, weights, bias, near, finish, arg, ahead};

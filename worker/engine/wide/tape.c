@@ -202,6 +202,16 @@ static size_t most_near(const struct wide_tape *t)
     return most;
 }
 
+/* Nodes whose sums become operands at once. */
+static void settle_derivatives(struct wide_tape *t)
+{
+    for (size_t i = 0; i < t->nodes; i++) {
+        struct wide_node *n = &t->node[i];
+        n->short_derivative = wide_in_pairs(t->operands) && n->linear != NULL && n->gives_operand &&
+                              n->activation != WIDE_LINEAR;
+    }
+}
+
 static void place_flows(struct wide_tape *t)
 {
     size_t most = t->x_vectors;
@@ -244,7 +254,7 @@ enum ebm_status wide_tape_build(struct wide_tape *t, const struct wide_isa *isa,
     enum ebm_status st = build_nodes(t, &e, err);
     free(e.order);
     if (st == EBM_OK)
-        place_flows(t);
+        settle_derivatives(t), place_flows(t);
     else
         wide_tape_fini(t);
     return st;

@@ -54,6 +54,7 @@ static void put_sums(const struct wide_tape *t, const struct wide_sums *s, size_
 struct finish {
     const struct wide_tape *t;
     wide_forward_fn *forward;
+    wide_forward_pairs_fn *forward_pairs;
     float slope;
     size_t channels;
     float *y, *derivative;
@@ -87,11 +88,30 @@ static void finish_operand(void *arg, const struct wide_sums *s)
     put_sums(f->t, s, f->channels, f->operand);
 }
 
+/* Both at once; of a pair's channels, the first is even (wide_sums). */
+static void finish_pairs(void *arg, const struct wide_sums *s)
+{
+    const struct finish *f = arg;
+    size_t step = operand_step(f->t, f->channels);
+    bool whole = s->channels == f->channels && f->channels == step;
+
+    for (size_t i = 0, n = 1; i < s->count; i += n) {
+        size_t position = s->place[i].position;
+        n = whole ? wide_sums_run(s, i) : 1;
+        f->forward_pairs(f->slope, s->sum + i * s->channels * WIDE,
+                         (uint32_t *)f->operand + (position * step + s->channel) / 2 * WIDE,
+                         (uint16_t *)(void *)f->derivative +
+                             (position * f->channels + s->channel) * WIDE,
+                         n * s->channels);
+    }
+}
+
 static struct finish finish_of(const struct wide_tape *t, struct wide_memory m,
                                const struct wide_node *n)
 {
     return (struct finish){.t = t,
                            .forward = t->isa->forward[n->activation],
+                           .forward_pairs = t->isa->forward_pairs[n->activation],
                            .slope = n->slope,
                            .channels = n->channels,
                            .y = at(m, n->out),
@@ -109,6 +129,9 @@ static void forward_linear(const struct wide_tape *t, struct wide_memory m,
 {
     struct finish f = finish_of(t, m, n);
     bool operands = bf16 && wide_pass_exists(&n->forward_bf16), gives = bf16 && n->gives_operand;
+    wide_finish_fn *finish = !gives                ? finish_float
+                             : n->short_derivative ? finish_pairs
+                                                   : finish_operand;
 
     if (operands && n->late)
         put_operands(t, at(m, n->in), at(m, n->operand), n->in_vectors, n->channels_in);
@@ -116,7 +139,7 @@ static void forward_linear(const struct wide_tape *t, struct wide_memory m,
         f.operand = at(m, n[1].operand);
     wide_pass_run(operands ? &n->forward_bf16 : &n->forward, at(m, operands ? n->operand : n->in),
                   m.store + (operands ? n->weights_bf16 : n->weights), bias_of(t, m, n->linear),
-                  at(m, t->near), NULL, gives ? finish_operand : finish_float, &f);
+                  at(m, t->near), (struct wide_ahead){0}, finish, &f);
 }
 
 /* An activation alone: its input is the sum. */
@@ -155,10 +178,25 @@ struct flow {
 struct finish_back {
     const struct wide_tape *t;
     const float *derivative; /* NULL: none */
+    bool is_short;           /* the derivative, as bf16 */
     size_t channels;         /* of the pass's positions */
     float *g;
     void *operand;
 };
+
+/* g = sum times the derivative, n vectors from this number of the tensor on. */
+static void times_derivative(const struct finish_back *f, const float *sum, size_t from, float *g,
+                             size_t n)
+{
+    const struct wide_isa *isa = f->t->isa;
+
+    if (f->derivative == NULL)
+        memmove(g, sum, n * WIDE * sizeof *g);
+    else if (f->is_short)
+        isa->backward_short(sum, (const uint16_t *)(const void *)f->derivative + from, g, n);
+    else
+        isa->backward(sum, f->derivative + from, g, n);
+}
 
 static void back_float(void *arg, const struct wide_sums *s)
 {
@@ -169,10 +207,7 @@ static void back_float(void *arg, const struct wide_sums *s)
         size_t to = (s->place[i].position * f->channels + s->channel) * WIDE;
         const float *sum = s->sum + i * s->channels * WIDE;
         n = whole ? wide_sums_run(s, i) : 1;
-        if (f->derivative != NULL)
-            f->t->isa->backward(sum, f->derivative + to, f->g + to, n * s->channels);
-        else
-            memcpy(f->g + to, sum, n * s->channels * WIDE * sizeof *sum);
+        times_derivative(f, sum, to, f->g + to, n * s->channels);
     }
 }
 
@@ -185,9 +220,27 @@ static void back_operand(void *arg, const struct wide_sums *s)
         size_t to = (s->place[i].position * f->channels + s->channel) * WIDE;
         float *sum = s->sum + i * s->channels * WIDE;
         n = whole ? wide_sums_run(s, i) : 1;
-        f->t->isa->backward(sum, f->derivative + to, sum, n * s->channels);
+        times_derivative(f, sum, to, sum, n * s->channels);
     }
     put_sums(f->t, s, f->channels, f->operand);
+}
+
+/* Both at once, where the derivative is short. */
+static void back_pairs(void *arg, const struct wide_sums *s)
+{
+    const struct finish_back *f = arg;
+    size_t step = operand_step(f->t, f->channels);
+    bool whole = s->channels == f->channels && f->channels == step;
+
+    for (size_t i = 0, n = 1; i < s->count; i += n) {
+        size_t position = s->place[i].position;
+        n = whole ? wide_sums_run(s, i) : 1;
+        f->t->isa->backward_pairs(
+            s->sum + i * s->channels * WIDE,
+            (const uint16_t *)(const void *)f->derivative +
+                (position * f->channels + s->channel) * WIDE,
+            (uint32_t *)f->operand + (position * step + s->channel) / 2 * WIDE, n * s->channels);
+    }
 }
 
 static bool has_derivative(const struct wide_node *n)
@@ -197,8 +250,7 @@ static bool has_derivative(const struct wide_node *n)
 
 static void end_by_tap(const struct finish_back *f, const struct wide_node *n, bool to_operand)
 {
-    if (f->derivative != NULL)
-        f->t->isa->backward(f->g, f->derivative, f->g, f->t->bundles * n->in_vectors);
+    times_derivative(f, f->g, 0, f->g, f->t->bundles * n->in_vectors);
     if (to_operand)
         put_operands(f->t, f->g, f->operand, n->in_vectors, n->channels_in);
 }
@@ -211,6 +263,7 @@ static void back_linear(struct flow *f, const struct wide_node *n, const struct 
     struct finish_back finish = {
         .t = t,
         .derivative = has_derivative(before) ? at(f->m, before->derivative) : NULL,
+        .is_short = bf16 && before != NULL && before->short_derivative,
         .channels = n->channels_in,
         .g = at(f->m, t->flow[next]),
         .operand = at(f->m, t->flow_operand[next]),
@@ -229,8 +282,13 @@ static void back_linear(struct flow *f, const struct wide_node *n, const struct 
         wide_pass_by_tap(pass, n->linear, t->bundles, source, weights, at(f->m, t->near), finish.g);
         end_by_tap(&finish, n, to_operand);
     } else {
-        wide_pass_run(pass, source, weights, NULL, at(f->m, t->near), finish.derivative,
-                      to_operand ? back_operand : back_float, &finish);
+        struct wide_ahead ahead = {finish.derivative,
+                                   WIDE * (finish.is_short ? sizeof(uint16_t) : sizeof(float))};
+        wide_pass_run(pass, source, weights, NULL, at(f->m, t->near), ahead,
+                      !to_operand       ? back_float
+                      : finish.is_short ? back_pairs
+                                        : back_operand,
+                      &finish);
     }
     f->now = next;
     f->is_operand = to_operand;
