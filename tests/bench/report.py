@@ -59,12 +59,12 @@ def engine_table(results):
         return ""
     rows = [[r["net"], r["params"], f"{r['limit_fp32']:.0f}", f"{r.get('limit_bf16', 0):.0f}",
              f"{r.get('limit_bf16_tiles', 0):.0f}",
-             f"{r['of_limit']['fp32']:.2f}", f"{r['of_limit'].get('bf16', 0):.2f}",
+             f"{r['of_limit']['fp32']:.2f}", f"{r['of_limit'].get('bf16_tiles', r['of_limit'].get('bf16', 0)):.2f}",
              f"{r['first_ms']:.3f}", f"{r['params_ms']:.1f}", f"{r['pack_ms']:.2f}",
              f"{r['figures_ms']:.3f} + K x {r['norms_ms']:.3f}",
              f"{100 * r['figures_share']:.2f} %"]
             for r in results]
-    return ("\n## The engine on one core\n\nLimits in GFLOP/s, measured; shares by nominal "
+    return ("\n## The engine on one core\n\nLimits in GFLOP/s, measured; shares (bf16: of tiles where there are some) by nominal "
             "operations, of the whole chain; times in ms for the batch. The stability "
             "figures' sums of squares, a part of each update, are timed in a pass of their own; the "
             f"share is of chain and gradient with K = {results[0]['k']}.\n\n" +

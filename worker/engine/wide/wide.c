@@ -138,8 +138,8 @@ static const char *wide_notice(const struct engine *e)
     const struct wide_isa *isa = e->tape.isa;
 
     if (e->tape.operands == WIDE_ROUNDED)
-        return "sampler.precision is bf16, but this processor has no products of bf16: operands "
-               "are rounded to it, at the speed of fp32";
+        return "sampler.precision is bf16, but this processor has no fast products of bf16: "
+               "operands are rounded to it, at the speed of fp32";
     if (strncmp(isa->name, "avx512", 6) != 0)
         return "this processor has no AVX-512: the same numbers, to rounding, several times slower";
     return NULL;
