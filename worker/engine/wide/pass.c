@@ -321,10 +321,11 @@ static void fill_rows(const struct builder *b)
         size_t kx = tap_at(&b->columns, b->direction, tap % k);
         for (size_t n = 0; n < p->numbers; n++) {
             size_t c = row % b->step * p->numbers + n;
-            size_t add = forward ? add_of_input(b, c) : add_of_output(b, c);
-            p->row_at[row * p->numbers + n] = c < b->source_channels
-                                                  ? (uint32_t)(b->layer->offset + add + ky * k + kx)
-                                                  : WIDE_NO_ROW;
+            uint32_t *at = &p->row_at[row * p->numbers + n];
+            *at = WIDE_NO_ROW; /* a pair's second, of an odd number of channels */
+            if (c < b->source_channels)
+                *at = (uint32_t)(b->layer->offset + ky * k + kx +
+                                 (forward ? add_of_input(b, c) : add_of_output(b, c)));
         }
     }
 }
