@@ -18,6 +18,8 @@
 typedef float NAME(vec)
     __attribute__((vector_size(VW * sizeof(float)), aligned(VW * sizeof(float))));
 typedef float NAME(loose) __attribute__((vector_size(VW * sizeof(float)), aligned(sizeof(float))));
+typedef float NAME(half) __attribute__((vector_size(VW / 2 * sizeof(float))));
+typedef double NAME(doubles) __attribute__((vector_size(VW / 2 * sizeof(double))));
 typedef int32_t NAME(mask) __attribute__((vector_size(VW * sizeof(float))));
 #define vec   NAME(vec)
 #define loose NAME(loose)
@@ -328,6 +330,19 @@ INLINE void NAME(make_noise)(const struct wide_update *u)
     }
 }
 
+/* Adds the squares of v to two sums, of its halves: in registers, which a
+ * vector of VW doubles would not be. */
+INLINE void NAME(add_squares)(NAME(doubles) sum[2], vec v)
+{
+    NAME(half) half[2];
+
+    memcpy(half, &v, sizeof half);
+    for (int h = 0; h < 2; h++) {
+        NAME(doubles) d = __builtin_convertvector(half[h], NAME(doubles));
+        sum[h] += d * d;
+    }
+}
+
 static void NAME(update)(const struct wide_update *u)
 {
     const struct spec_sampler *s = u->sampler;
@@ -337,19 +352,20 @@ static void NAME(update)(const struct wide_update *u)
     const vec lo = splat(s->clamp_on ? (float)s->clamp[0] : -INFINITY);
     const vec hi = splat(s->clamp_on ? (float)s->clamp[1] : INFINITY);
     const bool noisy = s->noise_std != 0.0;
-    double squares[WIDE] = {0};
+    NAME(doubles) squares[WIDE / VW][2] = {0};
 
     if (noisy)
         NAME(make_noise)(u);
-    for (size_t i = 0; i < n; i += VW) {
-        vec g = load(u->grad + i);
-        vec x = load(u->x + i) - half * NAME(limit)(g, -clip, clip);
-        if (noisy)
-            x = x + noise * load(u->scratch + i);
-        store(u->x + i, NAME(limit)(x, lo, hi));
-        for (int l = 0; l < VW; l++)
-            squares[i % WIDE + (size_t)l] += (double)g[l] * (double)g[l];
-    }
+    for (size_t i = 0; i < n; i += WIDE)
+        for (size_t part = 0; part < WIDE / VW; part++) {
+            size_t at = i + part * VW;
+            vec g = load(u->grad + at);
+            vec x = load(u->x + at) - half * NAME(limit)(g, -clip, clip);
+            if (noisy)
+                x = x + noise * load(u->scratch + at);
+            store(u->x + at, NAME(limit)(x, lo, hi));
+            NAME(add_squares)(squares[part], g);
+        }
     memcpy(u->squares, squares, sizeof squares);
 }
 
