@@ -119,7 +119,7 @@ const struct field field_table[FIELD_COUNT] = {
     {"replay.quarantine", FIELD_REAL, PLACE(replay.quarantine), 0, 1e9, NULL, NULL, FIELD_MATH,
      "30.0", "outlier|outliers|max_deviation",
      "A sample whose energy is away from its batch's by more than so many healthy energies is not "
-     "kept: its slot starts from noise; 0 is off.",
+     "kept, nor one with values that no chain can have left: its slot starts from noise; 0 is off.",
      SYSTEM},
 
     {"optimizer.kind", FIELD_ENUM, PLACE(optimizer.kind), 0, 0, "adam|sgd", NULL, FIELD_MATH,
@@ -201,9 +201,9 @@ const struct field field_table[FIELD_COUNT] = {
     {"stability.ladder", FIELD_TEXT, PLACE(stability.ladder), 0, 0,
      "noise|gentle|firm|older|reload", NULL, 0, "noise gentle firm older", "rungs|steps|recovery",
      "What each rollback in a row does: noise (new noise, other batches, outliers out of the "
-     "buffer), gentle (and half the learning rate, more Langevin steps), firm (and more data "
-     "noise, energy L2, clips, a new buffer), older (and an older checkpoint); reload (the newest "
-     "checkpoint and nothing else) is there to compare with.",
+     "buffer), gentle (and half the learning rate, more and shorter Langevin steps), firm (and "
+     "more data noise, energy L2, clips, a new buffer), older (and an older checkpoint); reload "
+     "(the newest checkpoint and nothing else) is there to compare with.",
      SYSTEM},
 
     {"on_event.command", FIELD_TEXT, PLACE(on_event.command), 0, 0, NULL, NULL, FIELD_BLANK, NULL,
@@ -242,6 +242,9 @@ const struct field field_table[FIELD_COUNT] = {
      SYSTEM},
     {"intervention.steps_factor", FIELD_REAL, PLACE(intervention.steps_factor), 1, 100, NULL, NULL,
      FIELD_MATH, "1.0", "steps|k_factor", "On sampler.steps, from at_step.", SYSTEM},
+    {"intervention.step_size_factor", FIELD_REAL, PLACE(intervention.step_size_factor), 0, 1, NULL,
+     NULL, FIELD_MATH | FIELD_ABOVE_MIN, "1.0", "step_size|size_factor",
+     "On sampler.step_size, from at_step.", SYSTEM},
     {"intervention.ramp_after", FIELD_WHOLE, PLACE(intervention.ramp_after), 0, 4294967295.0, NULL,
      NULL, FIELD_MATH, "2000", "after", "Steps after at_step for which the factors hold.", SYSTEM},
     {"intervention.ramp_steps", FIELD_WHOLE, PLACE(intervention.ramp_steps), 1, 4294967295.0, NULL,

@@ -44,7 +44,7 @@ struct field_group {
     const char *help;
 };
 
-enum { FIELD_COUNT = 61, FIELD_GROUP_COUNT = 13 };
+enum { FIELD_COUNT = 62, FIELD_GROUP_COUNT = 13 };
 
 extern const struct field field_table[FIELD_COUNT];
 extern const struct field_group field_group_table[FIELD_GROUP_COUNT];

@@ -109,7 +109,7 @@ struct spec {
         int64_t skip_batches; /* of the data, in all recoveries so far */
         enum spec_purge purge;
         int64_t burn_in; /* chains that purged slots run before training */
-        double lr_factor, steps_factor;
+        double lr_factor, steps_factor, step_size_factor;
         int64_t ramp_after, ramp_steps; /* the factors go back to 1 then */
     } intervention;
     struct {

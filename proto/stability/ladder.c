@@ -8,11 +8,14 @@
 
 enum { SKIP_BATCHES = 200, BURN_IN = 5 };
 
-#define LR_GENTLE    0.5
-#define LR_OLDER     0.25
+/* On the learning rate and on the size of a Langevin step. */
+#define GENTLE 0.5
+#define OLDER  0.25
+
 #define LR_LEAST     (1.0 / 64)
 #define STEPS_GENTLE 1.5
 #define STEPS_MOST   4.0
+#define SIZE_LEAST   (1.0 / 64)
 #define ENERGY_L2    0.1
 /* How far one Langevin step may move an element, as a share of the range:
  * the clip of the recipes for images (0.03 at a step size of 20), then 0.01. */
@@ -122,14 +125,16 @@ void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64
                  double range, struct ladder_change *out)
 {
     double lr = again ? s->intervention.lr_factor : 1,
-           steps = again ? s->intervention.steps_factor : 1;
+           steps = again ? s->intervention.steps_factor : 1,
+           size = again ? s->intervention.step_size_factor : 1;
     bool whole = rung >= LADDER_FIRM;
 
     *out = (struct ladder_change){.sets = 0};
     if (rung == LADDER_RELOAD)
         return;
     if (rung >= LADDER_GENTLE) {
-        lr *= rung == LADDER_OLDER ? LR_OLDER : LR_GENTLE;
+        lr *= rung == LADDER_OLDER ? OLDER : GENTLE;
+        size *= rung == LADDER_OLDER ? OLDER : GENTLE;
         steps *= STEPS_GENTLE;
     }
     add(out, "intervention.at_step=%" PRIu64, at_step);
@@ -138,6 +143,7 @@ void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64
     add(out, "intervention.burn_in=%d", whole ? BURN_IN : 0);
     add(out, "intervention.lr_factor=%.6g", lr > LR_LEAST ? lr : LR_LEAST);
     add(out, "intervention.steps_factor=%.6g", steps < STEPS_MOST ? steps : STEPS_MOST);
+    add(out, "intervention.step_size_factor=%.6g", size > SIZE_LEAST ? size : SIZE_LEAST);
     if (whole)
         make_firm(s, range, out);
 }
@@ -148,6 +154,7 @@ static const struct {
 } said[] = {
     {"intervention.lr_factor=", ", lr x%s", "1"},
     {"intervention.steps_factor=", ", K x%s", "1"},
+    {"intervention.step_size_factor=", ", Langevin step x%s", "1"},
     {"sampler.gradient_clip=", ", sampler clip %s", ""},
     {"data.noise_std=", ", data noise %s", ""},
     {"objective.energy_l2=", ", energy L2 %s", ""},

@@ -6,6 +6,7 @@ target_link_libraries(ebm-quadratic-engine PUBLIC ebm-train m)
 
 ebm_mpi_test(test_comm "1;2;3;4" ebm-comm)
 ebm_mpi_test(test_train "1;2;3;4" ebm-quadratic-engine ebm-train ebm-engine)
+ebm_mpi_test(test_hygiene "1;3" ebm-quadratic-engine ebm-train)
 ebm_mpi_test(test_run "1;2;3;4" ebm-quadratic-engine ebm-train)
 ebm_mpi_test(test_precision "1" ebm-train ebm-engine m)
 # Allocations of our own code are counted, those inside shared libraries not.

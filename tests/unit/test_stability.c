@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "base/rng.h"
+#include "made_up_run.h"
 #include "stability/detector.h"
 #include "stability/ladder.h"
 
@@ -30,32 +30,11 @@ struct stage {
     double value[METRIC_COUNT]; /* of the step to come, set by heal */
 };
 
-static double normal(struct stage *s, uint32_t stream)
-{
-    float x[4];
-
-    rng_normal(rng_key_make(s->seed, RNG_SAMPLES, 0), (uint32_t)s->step, stream, 0, 0, 4, x);
-    return (double)x[0];
-}
-
 /* The figures of a healthy step: as a run on images has them, noise and the
  * growth of r_t at the beginning included. */
 static void heal(struct stage *s)
 {
-    double t = (double)s->step, rise = 1 - exp(-t / 80);
-
-    s->value[METRIC_ENERGY_GAP] = 0.002 * normal(s, 0);
-    s->value[METRIC_ENERGY_DATA] = 0.01 * normal(s, 1) + 0.02 * sin(t / 900);
-    s->value[METRIC_ENERGY_SAMPLE] = s->value[METRIC_ENERGY_DATA] - s->value[METRIC_ENERGY_GAP];
-    s->value[METRIC_LOSS] = s->value[METRIC_ENERGY_GAP];
-    s->value[METRIC_LANGEVIN_GRAD] = 0.008 * rise * exp(0.2 * normal(s, 2)) + 1e-6;
-    s->value[METRIC_PARAM_GRAD] = 0.04 * exp(0.5 * normal(s, 3));
-    s->value[METRIC_ENERGY_RMS] = 0.03 * exp(0.2 * normal(s, 4));
-    s->value[METRIC_SAMPLE_MEAN] = 0.29 + 0.02 * normal(s, 5);
-    s->value[METRIC_DATA_MEAN] = 0.286;
-    s->value[METRIC_SAMPLE_STD] = 0.36;
-    s->value[METRIC_DATA_STD] = 0.353;
-    s->value[METRIC_FRESH_GAP] = s->step % 7 == 0 ? NAN : 0.02 + 0.02 * normal(s, 6);
+    made_up_step(s->seed, s->step, s->value);
 }
 
 static void feed(struct stage *s)
@@ -356,7 +335,7 @@ static void rungs_escalate(void **state)
 {
     struct spec s = {.sampler = {.steps = 60, .step_size = 20, .gradient_clip = 0.03},
                      .optimizer = {.lr = 1e-4},
-                     .intervention = {.lr_factor = 1, .steps_factor = 1}};
+                     .intervention = {.lr_factor = 1, .steps_factor = 1, .step_size_factor = 1}};
     struct ladder_change c;
 
     (void)state;
@@ -371,6 +350,7 @@ static void rungs_escalate(void **state)
     assert_string_equal(set_of(&c, "intervention.skip_batches"), "400");
     assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.5");
     assert_string_equal(set_of(&c, "intervention.steps_factor"), "1.5");
+    assert_string_equal(set_of(&c, "intervention.step_size_factor"), "0.5");
     s.intervention.lr_factor = 0.5;
     ladder_plan(&s, LADDER_FIRM, true, 400, 1, &c);
     assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.25");
@@ -380,6 +360,7 @@ static void rungs_escalate(void **state)
     assert_string_equal(set_of(&c, "sampler.gradient_clip"), "0.01");
     ladder_plan(&s, LADDER_OLDER, false, 400, 1, &c);
     assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.25");
+    assert_string_equal(set_of(&c, "intervention.step_size_factor"), "0.25");
 }
 
 int main(void)

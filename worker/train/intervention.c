@@ -28,10 +28,14 @@ double intervention_factor(const struct spec *s, double factor, uint64_t step)
     return way < 1 ? pow(factor, 1 - way) : 1;
 }
 
-int64_t intervention_langevin_steps(const struct spec *s, uint64_t step)
+struct spec_sampler intervention_sampler(const struct spec *s, uint64_t step)
 {
-    return llround((double)s->sampler.steps *
-                   intervention_factor(s, s->intervention.steps_factor, step));
+    struct spec_sampler sampler = s->sampler;
+
+    sampler.steps = llround((double)s->sampler.steps *
+                            intervention_factor(s, s->intervention.steps_factor, step));
+    sampler.step_size *= intervention_factor(s, s->intervention.step_size_factor, step);
+    return sampler;
 }
 
 double intervention_lr(const struct spec *s, uint64_t step)
@@ -157,7 +161,7 @@ static enum ebm_status warm_tile(struct trainer *t, size_t first, const bool *go
 {
     struct replay *r = &t->replay;
     size_t n = r->slots - first < t->tile ? r->slots - first : t->tile, mine = 0;
-    struct spec_sampler sampler = t->spec->sampler;
+    struct spec_sampler sampler = intervention_sampler(t->spec, t->step);
     struct engine_chain chain = {
         .sampler = &sampler,
         .noise = rng_key_make(t->spec->seed, RNG_BURN_IN, t->spec->noise_epoch),
@@ -168,7 +172,7 @@ static enum ebm_status warm_tile(struct trainer *t, size_t first, const bool *go
     };
 
     memset(x, 0, n * t->dim * sizeof *x);
-    sampler.steps = intervention_langevin_steps(t->spec, t->step) * t->spec->intervention.burn_in;
+    sampler.steps *= t->spec->intervention.burn_in;
     for (size_t i = 0; i < n; i++) {
         size_t slot = first + i, at = slot - r->stripe.first;
         if (slot < r->stripe.first || slot >= r->stripe.end || !gone[at])
@@ -253,8 +257,10 @@ enum ebm_status intervention_begin(struct trainer *t, uint64_t *purged, struct e
     enum ebm_status st = survey(t, &y, err);
     if (st == EBM_OK)
         st = comm_agree(t->comm, renew(t, &y, purged, err), err);
-    if (st == EBM_OK && t->spec->intervention.purge == PURGE_ALL)
+    if (st == EBM_OK && t->spec->intervention.purge == PURGE_ALL) {
+        replay_rejuvenate(&t->replay, t->step);
         detector_forget(&t->detector);
+    }
     free(y.energy);
     return st;
 }

@@ -10,8 +10,9 @@
  * over ramp_steps, ramp_after steps later. */
 double intervention_factor(const struct spec *s, double factor, uint64_t step);
 
-/* K and the learning rate of a step; the place of its batch in the data. */
-int64_t intervention_langevin_steps(const struct spec *s, uint64_t step);
+/* The spec's sampler and learning rate at a step; the place of its batch in
+ * the data. */
+struct spec_sampler intervention_sampler(const struct spec *s, uint64_t step);
 double intervention_lr(const struct spec *s, uint64_t step);
 uint64_t intervention_batch(const struct spec *s, uint64_t step);
 

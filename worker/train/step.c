@@ -61,7 +61,7 @@ static void start_chains(const struct trainer *t, struct tree_range items, const
     struct rng_key key = rng_key_make(t->spec->seed, RNG_CHAIN_INIT, t->spec->noise_epoch);
     enum spec_chain_init init = t->spec->sampler.init;
 
-    if (init == CHAIN_REPLAY)
+    if (init == CHAIN_REPLAY && t->spec->replay.quarantine > 0)
         drop_lost(t, items, x, sums);
     if (init == CHAIN_DATA)
         memcpy(x, data, (items.end - items.first) * t->dim * sizeof *x);
@@ -185,8 +185,7 @@ static enum ebm_status compute(struct trainer *t, enum sink_order order, struct 
     size_t items = t->chains.end - t->chains.first, own = t->mine.end - t->mine.first;
     enum ebm_status st = EBM_OK;
 
-    t->sampler = t->spec->sampler;
-    t->sampler.steps = intervention_langevin_steps(t->spec, t->step);
+    t->sampler = intervention_sampler(t->spec, t->step);
     dataset_plan(t->data, intervention_batch(t->spec, t->step), t->chains.first, items, t->sample);
     if (t->spec->sampler.init == CHAIN_REPLAY) {
         replay_draw(&t->replay, t->step);
@@ -305,6 +304,7 @@ static void judge(struct trainer *t, const struct loss_scale *scale, const doubl
     out->skipped = j.verdict == VERDICT_SKIP;
     out->verdict = out->bad ? VERDICT_TRIP : j.verdict;
     out->onset = j.onset;
+    out->signal = j.signal;
     out->value[METRIC_LANGEVIN_LOW] = or_nan(j.langevin_low);
     out->value[METRIC_LANGEVIN_HIGH] = or_nan(j.langevin_high);
     out->value[METRIC_SUSPICION] = j.suspicion;

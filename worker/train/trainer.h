@@ -96,6 +96,7 @@ struct step_result {
     bool skipped;          /* the step was not taken, as a lone bad one; it counts */
     uint64_t onset;        /* of a divergence: the first step that is not trusted */
     enum detector_verdict verdict;
+    enum detector_signal signal; /* nearest to its limit */
     char reason[TRAINER_REASON]; /* why it is not OK */
     double value[METRIC_COUNT];
     /* Of METRIC_STEP_SECONDS, what this rank's busiest lane did not spend in
