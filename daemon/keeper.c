@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "jobs.h"
+#include "recovery.h"
 #include "replan.h"
 
 enum { PICTURES_KEPT = 50 };
@@ -45,6 +46,31 @@ static void mark_line(const struct lineage *line, const struct buf *b)
         row[i].on_line = lineage_has(line, row[i].c.attempt, row[i].c.step);
 }
 
+static bool find_diverged(void *arg, const struct store_attempt *a)
+{
+    if (strcmp(a->outcome, "diverged") == 0)
+        *(struct store_attempt *)arg = *a;
+    return true;
+}
+
+/* Attempts are visited from the first on, so the last one that diverged counts. */
+static enum ebm_status mark_evidence(struct daemon *d, int64_t job, const struct buf *b,
+                                     struct ebm_error *err)
+{
+    struct store_attempt a = {.attempt = 0};
+    struct lineage line = {0};
+    size_t n;
+    struct retention_row *row = rows_of(b, &n);
+    enum ebm_status rc = store_attempt_each(d->store, job, find_diverged, &a, err);
+
+    if (rc == EBM_OK && a.attempt > 0)
+        rc = lineage_read(d->store, job, a.attempt, &line, err);
+    if (rc == EBM_OK)
+        retention_mark_evidence(row, n, &line, recovery_onset(&a));
+    lineage_fini(&line);
+    return rc;
+}
+
 static enum ebm_status read_rows(struct daemon *d, int64_t job, const struct lineage *line,
                                  struct buf *out, struct ebm_error *err)
 {
@@ -55,7 +81,8 @@ static enum ebm_status read_rows(struct daemon *d, int64_t job, const struct lin
     if (rc != EBM_OK)
         return rc;
     mark_line(line, out);
-    return mark_referenced(d, out, err);
+    rc = mark_referenced(d, out, err);
+    return rc == EBM_OK ? mark_evidence(d, job, out, err) : rc;
 }
 
 static void choose(const struct buf *b, const struct spec *s)

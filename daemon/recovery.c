@@ -97,8 +97,7 @@ static bool on_probation(const struct store_checkpoint *c)
     return strcmp(c->health, "probation") == 0;
 }
 
-/* Steps from here on are not trusted. */
-static uint64_t onset_of(const struct store_attempt *a)
+uint64_t recovery_onset(const struct store_attempt *a)
 {
     return a->reported_onset > 0 ? a->reported_onset : a->last_step + 1;
 }
@@ -127,7 +126,7 @@ enum ebm_status recovery_distrust(struct daemon *d, const struct store_job *job,
         rc = read_rows(d, job->id, &r, err);
     struct store_checkpoint *rows = rows_of(&r, &n);
     if (rc == EBM_OK)
-        rc = distrust_from(d, job, onset_of(a), rows, n, err);
+        rc = distrust_from(d, job, recovery_onset(a), rows, n, err);
     lineage_fini(&line);
     buf_fini(&r.rows);
     return rc;
@@ -179,7 +178,7 @@ static size_t count_below(const struct store_checkpoint *rows, size_t n, uint64_
 static size_t choose_target(const struct store_attempt *a, enum ladder_rung rung,
                             const struct store_checkpoint *rows, size_t n)
 {
-    uint64_t onset = onset_of(a);
+    uint64_t onset = recovery_onset(a);
     uint64_t margin = a->reported_onset > RECOVERY_MARGIN ? RECOVERY_MARGIN : 0;
     size_t within = count_below(rows, n, onset - margin);
 
@@ -210,7 +209,7 @@ static enum ebm_status settle_target(struct daemon *d, const struct store_job *j
         *target = choose_target(a, rung, rows, n);
         return EBM_OK;
     }
-    enum ebm_status rc = distrust_from(d, job, onset_of(a), rows, n, err);
+    enum ebm_status rc = distrust_from(d, job, recovery_onset(a), rows, n, err);
 
     for (size_t i = 0; rc == EBM_OK && i < n; i++)
         if (rows[i].id == a->from_checkpoint && on_probation(&rows[i]))
@@ -256,7 +255,7 @@ static enum ebm_status find_start(struct daemon *d, const struct store_job *job,
         rc = read_rows(d, job->id, &r, err);
     struct store_checkpoint *rows = rows_of(&r, &n);
     if (rc == EBM_OK)
-        rc = promote(d, job, onset_of(a), clean, rows, n, err);
+        rc = promote(d, job, recovery_onset(a), clean, rows, n, err);
     if (rc == EBM_OK)
         rc = find_chosen_start(d, a, &begun, err);
     if (rc == EBM_OK)

@@ -7,6 +7,9 @@
 
 enum { RECOVERY_MARGIN = 50 }; /* steps before the onset that are not trusted either */
 
+/* The first step of an attempt that diverged which is not trusted. */
+uint64_t recovery_onset(const struct store_attempt *a);
+
 /* Whether a divergence at this step is of a new incident: well beyond the
  * furthest one of the attempts before, so that budget and ladder begin
  * again. */

@@ -135,11 +135,32 @@ void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, u
             keep(&row[i], "pinned");
         if (row[i].referenced && !row[i].c.deleted)
             keep(&row[i], "used");
+        if (row[i].evidence && !row[i].c.deleted)
+            keep(&row[i], "evidence");
     }
     struct retention_row *healthy = find_newest_healthy(row, n);
     if (healthy != NULL)
         keep(healthy, "healthy");
     keep_line(row, n);
+}
+
+void retention_mark_evidence(struct retention_row *row, size_t n, const struct lineage *line,
+                             uint64_t onset)
+{
+    struct retention_row *before = NULL, *after = NULL;
+
+    for (size_t i = 0; i < n && after == NULL; i++) {
+        if (row[i].c.deleted || !lineage_has(line, row[i].c.attempt, row[i].c.step))
+            continue;
+        if (row[i].c.step < onset)
+            before = &row[i];
+        else
+            after = &row[i];
+    }
+    if (before != NULL)
+        before->evidence = true;
+    if (after != NULL)
+        after->evidence = true;
 }
 
 /* ---- health ---- */

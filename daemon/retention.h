@@ -10,19 +10,20 @@
 #include "lineage.h"
 #include "store/store.h"
 
-enum { RETENTION_BECAUSE_MAX = 80, RETENTION_CLEAN_MIN = 100 };
+enum { RETENTION_BECAUSE_MAX = 96, RETENTION_CLEAN_MIN = 100 };
 
 struct retention_row {
     struct store_checkpoint c;
     bool referenced;                     /* a fork, a plan or a live attempt starts from it */
     bool on_line;                        /* of the line of descent of the newest attempt */
+    bool evidence;                       /* of the last divergence: retention_mark_evidence */
     bool keep;                           /* out */
-    char because[RETENTION_BECAUSE_MAX]; /* out: "last-5 best-2 pinned used healthy", "" = goes */
+    char because[RETENTION_BECAUSE_MAX]; /* out: "last-5 best-2 pinned used evidence", "" = goes */
 };
 
 /* The union of the newest keep_last by id, the keep_best with the smallest
  * finite score that are not suspect or poisoned, pinned ones, referenced
- * ones, and the newest healthy one. For no other reason ("line"): what a
+ * ones, evidence, and the newest healthy one. For no other reason ("line"): what a
  * resume goes on from, the newest one on the line that is not poisoned, and
  * what a divergence goes back to, the newest healthy one on the line; after a
  * rollback those are not the newest of all. And ("proving") the first one on
@@ -30,6 +31,12 @@ struct retention_row {
  * healthy when keep_last checkpoints span less than the clean stretch. Rows
  * that are deleted are not kept. They come back in the order of (step, id). */
 void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best);
+
+/* Marks what shows a divergence on both sides: of the rows that are there, on
+ * the line of the attempt that diverged, the last one before its onset and
+ * the first one from there on. The rows rise by (step, id). */
+void retention_mark_evidence(struct retention_row *row, size_t n, const struct lineage *line,
+                             uint64_t onset);
 
 /* Clean steps after a checkpoint that make it healthy: twice the interval,
  * at least RETENTION_CLEAN_MIN. */

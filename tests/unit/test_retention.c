@@ -179,6 +179,47 @@ static void one_stays_until_it_has_proved_healthy(void **state)
     assert_true(newest_healthy >= 240);
 }
 
+/* Attempt 2 went on from step 30 of the first, which had come to 40. */
+static void a_divergence_keeps_both_sides_of_its_onset(void **state)
+{
+    struct lineage_span span[] = {{2, 30, UINT64_MAX}, {1, 0, 30}};
+    const struct lineage line = {.span = span, .count = 2};
+    struct retention_row row[] = {
+        row_of(1, 20, NAN, "healthy"),  row_of(2, 30, NAN, "healthy"),
+        row_of(3, 40, NAN, "suspect"),  row_of(4, 50, NAN, "suspect"),
+        row_of(5, 60, NAN, "poisoned"), row_of(6, 70, NAN, "suspect"),
+    };
+    static const uint32_t attempt[] = {1, 1, 1, 2, 2, 2};
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++)
+        row[i].c.attempt = attempt[i];
+    row[3].c.deleted = true;
+    retention_mark_evidence(row, 6, &line, 45);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(row[i].evidence, i == 1 || i == 4);
+    retention_choose(row, 6, 0, 0);
+    assert_because(row, 6, 2, "evidence healthy");
+    assert_because(row, 6, 5, "evidence");
+    assert_because(row, 6, 6, "");
+}
+
+static void an_onset_at_an_end_has_one_side(void **state)
+{
+    struct lineage_span span[] = {{1, 0, UINT64_MAX}};
+    const struct lineage line = {.span = span, .count = 1};
+    struct retention_row row[] = {row_of(1, 20, NAN, "suspect"), row_of(2, 30, NAN, "suspect")};
+
+    (void)state;
+    row[0].c.attempt = row[1].c.attempt = 1;
+    retention_mark_evidence(row, 2, &line, 20);
+    assert_true(row[0].evidence && !row[1].evidence);
+    row[0].evidence = false;
+    retention_mark_evidence(row, 2, &line, 31);
+    assert_true(row[1].evidence && !row[0].evidence);
+    retention_mark_evidence(row, 0, &line, 31);
+}
+
 static void what_is_deleted_counts_for_nothing(void **state)
 {
     struct retention_row row[] = {row_of(1, 10, 0.9, "healthy"), row_of(2, 20, 0.1, "healthy")};
@@ -195,9 +236,9 @@ static void all_reasons_fit(void **state)
     struct retention_row row[] = {row_of(1, 10, 0.9, "healthy")};
 
     (void)state;
-    row[0].c.pinned = row[0].referenced = true;
+    row[0].c.pinned = row[0].referenced = row[0].evidence = true;
     retention_choose(row, 1, UINT32_MAX, UINT32_MAX);
-    assert_because(row, 1, 1, "last-4294967295 best-4294967295 pinned used healthy");
+    assert_because(row, 1, 1, "last-4294967295 best-4294967295 pinned used evidence healthy");
 }
 
 /* ---- any rows ---- */
@@ -213,6 +254,7 @@ static void fill(struct retention_row *row, size_t n, uint64_t *dice)
         row[i].c.pinned = dice_below(dice, 8) == 0;
         row[i].c.deleted = dice_below(dice, 6) == 0;
         row[i].referenced = dice_below(dice, 8) == 0;
+        row[i].evidence = dice_below(dice, 8) == 0;
         row[i].on_line = dice_below(dice, 2) == 0;
     }
     for (size_t i = n; i > 1; i--) {
@@ -280,7 +322,7 @@ static bool is_wanted(const struct retention_row *row, size_t n, const struct re
             may_be_best(o) && (o->c.score < r->c.score || (o->c.score == r->c.score && is_newer));
     }
     return !r->c.deleted &&
-           (r->c.pinned || r->referenced || newer < keep_last ||
+           (r->c.pinned || r->referenced || r->evidence || newer < keep_last ||
             (may_be_best(r) && better < keep_best) || (is(r, "healthy") && newer_healthy == 0) ||
             (r->on_line && !is(r, "poisoned") && later == 0) ||
             (r->on_line && is(r, "healthy") && later_healthy == 0) || is_next_to_prove(row, n, r));
@@ -366,6 +408,8 @@ int main(void)
         cmocka_unit_test(the_newest_healthy_stays),
         cmocka_unit_test(the_ends_of_the_line_stay),
         cmocka_unit_test(one_stays_until_it_has_proved_healthy),
+        cmocka_unit_test(a_divergence_keeps_both_sides_of_its_onset),
+        cmocka_unit_test(an_onset_at_an_end_has_one_side),
         cmocka_unit_test(what_is_deleted_counts_for_nothing),
         cmocka_unit_test(all_reasons_fit),
         cmocka_unit_test(any_rows_follow_the_definition),
