@@ -3,6 +3,7 @@
 parts: healthy   runs that must be left alone
        faults    what is done to a healthy run, and when that is seen
        unstable  unstable specs under three policies, many seeds, by ebmd
+       hygiene   the same with and without what keeps the buffer clean
        kills     ebmd, mpirun or a rank killed in the middle of recoveries"""
 import argparse
 import csv
@@ -41,10 +42,12 @@ class Bench:
             f.write(text)
         return path
 
-    def train(self, folder, spec, steps, sets=(), env=None, start=None):
-        """Standalone; returns the word, the step and the onset of its end."""
+    def train(self, folder, spec, steps, sets=(), env=None, start=None, ranks=1):
+        """Standalone; returns the word, the step, the onset and the reason of its end."""
         command = [os.path.join(self.bin, "ebm-worker"), "--standalone", spec, "--out", folder,
                    "--steps", str(steps)]
+        if ranks > 1:
+            command = ["mpirun", "--bind-to", "none", "-n", str(ranks), *command]
         for s in sets:
             command += ["--set", s]
         if start:
@@ -100,42 +103,62 @@ def first_beyond(folder, limit):
 
 
 def faults(bench):
-    return ([row for base, values in (("guarded", specs.CALM), ("bare", specs.BARE))
-             for row in faults_of(bench, base, specs.IMAGES.format(**values))])
+    result = []
+    for kind, values, guards in specs.FAULT_RUNS:
+        result += faults_of(bench, kind, specs.IMAGES.format(**values), guards)
+    return result
 
 
-def faults_of(bench, kind, text):
+def chosen_by(onset, every=100):
+    """The step of the checkpoint that a recovery goes back to: the newest one
+    that has proved healthy before the onset (see retention.h)."""
+    return max(0, (onset - 2 * every - 1) // every * every)
+
+
+def trip_of(folder, outcome, step, onset, reason, at):
+    """What became of a watched run: where it stopped, and what it says of it."""
+    rows = rows_of(folder)
+    trip = step + 1 if outcome == "diverged" else None
+    return {"detected": trip is not None, "reason": reason,
+            "steps_to_trip": trip - at if trip else None,
+            "onset_error": onset - (at + 1) if trip else None,
+            "clean_target": chosen_by(onset) <= at if trip else None, "trip": trip,
+            "skips": len(set(range(at + 1, step + 1)) - {int(r["step"]) for r in rows}),
+            "slots_replaced": int(sum(r["replaced"] for r in rows)),
+            "largest_suspicion": max(r["suspicion"] for r in rows)}
+
+
+def tell_fault(row):
+    seen = (f"trip after {row['steps_to_trip']} steps, onset off by {row['onset_error']}"
+            if row["detected"] else f"no trip, {row['largest_suspicion']:.2f} of a limit")
+    print(f"  {row['run']:10s} {row['fault']:32s} {seen}; {row['slots_replaced']} slots replaced; "
+          f"unwatched, |L| reaches {row['largest_loss_unwatched']:.3g}, 1e5 at step "
+          f"{row['beyond_1e5']}, 1e8 at {row['beyond_1e8']}", flush=True)
+
+
+def faults_of(bench, kind, text, guards):
+    """Every fault from one checkpoint of a healthy run on: watched, and unwatched
+    as far as the published limits, with the same guards of the buffer."""
     at, after, result = 1500, 2500, []
     base = bench.folder("faults", kind)
     spec = bench.write_spec(base, text, "faults", bench.args.seed, at + after)
-    bench.train(base, spec, at)
+    bench.train(base, spec, at, guards)
     start = os.path.join(base, f"checkpoint-{at}.ebm")
-    for name, (env, sets) in specs.FAULTS.items():
+    for name, (env, sets, ranks) in specs.FAULTS.items():
         env = {k: v.replace("STEP", str(at + 1)) for k, v in env.items()}
         on = bench.folder("faults", kind, name, "on")
-        outcome, step, onset, reason = bench.train(on, spec, at + after, sets, env, start)
+        end = bench.train(on, spec, at + after, [*guards, *sets], env, start, ranks)
         off = bench.folder("faults", kind, name, "off")
-        bench.train(off, spec, at + after, [*sets, "stability.detector=off",
-                                            "stability.max_energy=1e30"], env, start)
-        trip = step + 1 if outcome == "diverged" else None
-        row = {"run": kind, "fault": name, "detected": trip is not None, "reason": reason,
-               "steps_to_trip": trip - at if trip else None,
-               "onset_error": onset - (at + 1) if trip else None,
-               "clean_target": bool(trip) and onset > at,
+        bench.train(off, spec, at + after, [*guards, *sets, "stability.detector=off",
+                                            "stability.max_energy=1e30"], env, start, ranks)
+        row = {"run": kind, "fault": name, **trip_of(on, *end, at),
                "beyond_1e5": first_beyond(off, 1e5), "beyond_1e8": first_beyond(off, 1e8)}
         for limit in ("1e5", "1e8"):
             beyond = row["beyond_" + limit]
-            row["lead_" + limit] = beyond - trip if beyond and trip else None
-        rows = rows_of(on)
-        row["slots_replaced"] = int(sum(r["replaced"] for r in rows))
-        row["largest_suspicion"] = max(r["suspicion"] for r in rows)
+            row["lead_" + limit] = beyond - row["trip"] if beyond and row["trip"] else None
         row["largest_loss_unwatched"] = max(abs(r["loss"]) for r in rows_of(off))
+        tell_fault(row)
         result.append(row)
-        seen = (f"trip after {row['steps_to_trip']} steps, onset off by {row['onset_error']}"
-                if trip else f"no trip, {row['largest_suspicion']:.2f} of a limit")
-        print(f"  {kind:8s} {name:32s} {seen}; {row['slots_replaced']} slots replaced; unwatched, "
-              f"|L| reaches {row['largest_loss_unwatched']:.3g}, 1e5 at step {row['beyond_1e5']}",
-              flush=True)
     return result
 
 
@@ -240,56 +263,66 @@ def distances(bench):
     return (lambda path: energy_distance(tiles(path), data[1000:])), scale
 
 
-def unstable(bench):
-    measure, scale = distances(bench)
-    ebmd = Ebmd(bench, "unstable-home")
-    steps, meant = int(3000 * bench.args.scale), {}
+def submit_all(bench, ebmd, part, runs, policies, steps):
+    """Every run under every policy for every seed; {job: (name, seed, policy)}."""
+    meant = {}
     for seed in range(1, bench.args.seeds + 1):
-        for name, text in specs.UNSTABLE.items():
-            folder = bench.folder("unstable", name, str(seed))
-            spec = bench.write_spec(folder, text, "unstable", seed, steps)
-            for policy, sets in specs.POLICIES.items():
+        for name, text in runs.items():
+            spec = bench.write_spec(bench.folder(part, name, str(seed)), text, part, seed, steps)
+            for policy, sets in policies.items():
                 meant[ebmd.submit(spec, sets)] = (name, seed, policy)
+    return meant
+
+
+def result_of(bench, ebmd, part, job, meant, measure):
+    name, seed, policy = meant
+    attempts = ebmd.json("history", str(job["job"]))
+    row = {"spec": name, "seed": seed, "policy": policy, "state": job["state"],
+           "step": job["step"], "rollbacks": len(attempts) - 1,
+           "steps_trained": sum(a["last_step"] - a["from_step"] for a in attempts),
+           "reason": job["reason"], "distance": None}
+    sheet = os.path.join(bench.folder(part, name, str(seed)), policy + ".png")
+    try:
+        ebmd.ask("samples", str(job["job"]), "-o", sheet)
+        row["distance"] = float(measure(sheet))
+    except (RuntimeError, OSError):
+        pass
+    return row
+
+
+def tell_policies(result, scale):
+    for name, policy in dict.fromkeys((r["spec"], r["policy"]) for r in result):
+        rows = [r for r in result if (r["spec"], r["policy"]) == (name, policy)]
+        done = [r for r in rows if r["state"] == "succeeded"]
+        quality = sorted(r["distance"] for r in done if r["distance"] is not None)
+        middle = f"{quality[len(quality) // 2]:.2f}" if quality else "-"
+        print(f"  {name:28s} {policy:8s} {len(done):2d} of {len(rows)} finished, distance "
+              f"{middle} (data {scale['data']:.2f}, noise {scale['noise']:.2f}), rollbacks "
+              f"{sum(r['rollbacks'] for r in rows) / len(rows):.1f}", flush=True)
+
+
+def by_policy(bench, part, runs, policies):
+    measure, scale = distances(bench)
+    ebmd = Ebmd(bench, part + "-home")
+    steps = int(3000 * bench.args.scale)
+    meant = submit_all(bench, ebmd, part, runs, policies, steps)
     jobs = ebmd.wait("runs")
-    result = []
-    for job, (name, seed, policy) in meant.items():
-        attempts = ebmd.json("history", str(job))
-        row = {"spec": name, "seed": seed, "policy": policy, "state": jobs[job]["state"],
-               "step": jobs[job]["step"], "rollbacks": len(attempts) - 1,
-               "steps_trained": sum(a["last_step"] - a["from_step"] for a in attempts),
-               "reason": jobs[job]["reason"], "distance": None}
-        sheet = os.path.join(bench.folder("unstable", name, str(seed)), policy + ".png")
-        try:
-            ebmd.ask("samples", str(job), "-o", sheet)
-            row["distance"] = float(measure(sheet))
-        except (RuntimeError, OSError):
-            pass
-        result.append(row)
+    result = [result_of(bench, ebmd, part, jobs[job], what, measure)
+              for job, what in meant.items()]
     ebmd.stop()
-    for name in specs.UNSTABLE:
-        for policy in specs.POLICIES:
-            rows = [r for r in result if (r["spec"], r["policy"]) == (name, policy)]
-            done = [r for r in rows if r["state"] == "succeeded"]
-            quality = sorted(r["distance"] for r in done if r["distance"] is not None)
-            middle = f"{quality[len(quality) // 2]:.2f}" if quality else "-"
-            print(f"  {name:28s} {policy:8s} {len(done):2d} of {len(rows)} finished, distance "
-                  f"{middle} (data {scale['data']:.2f}, noise {scale['noise']:.2f}), rollbacks "
-                  f"{sum(r['rollbacks'] for r in rows) / len(rows):.1f}", flush=True)
+    tell_policies(result, scale)
     return {"runs": result, "scale": {k: float(v) for k, v in scale.items()}, "steps": steps}
 
 
+def unstable(bench):
+    return by_policy(bench, "unstable", specs.UNSTABLE, specs.POLICIES)
+
+
+def hygiene(bench):
+    return by_policy(bench, "hygiene", specs.HYGIENE_RUNS, specs.HYGIENE)
+
+
 # ---- kills ---------------------------------------------------------------
-
-def children(pid):
-    out = subprocess.run(["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True).stdout
-    table = [line.split(None, 2) for line in out.splitlines()]
-    found, front = [], {str(pid)}
-    while front:
-        new = [(int(p), c) for p, q, c in table if q in front]
-        found += new
-        front = {str(p) for p, _ in new}
-    return found
-
 
 def victims(ebmd, kind):
     """Pids of this home's processes of a kind, by the mark in their environment."""
@@ -365,7 +398,8 @@ def kills(bench):
             "recoveries": len(wanted)}
 
 
-PARTS = {"healthy": healthy, "faults": faults, "unstable": unstable, "kills": kills}
+PARTS = {"healthy": healthy, "faults": faults, "unstable": unstable, "hygiene": hygiene,
+         "kills": kills}
 
 
 def main():

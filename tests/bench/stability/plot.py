@@ -44,6 +44,44 @@ def draw(report, path):
     figure.savefig(path, dpi=110)
 
 
+def lead(row, limit):
+    if row["lead_" + limit] is not None:
+        return f"{row['lead_' + limit]} steps"
+    return "never reached" if row["beyond_" + limit] is None else "-"
+
+
+def fault_row(r):
+    seen = f"{r['steps_to_trip']} steps" if r["detected"] else \
+        f"no trip ({r['largest_suspicion']:.2f} of a limit)"
+    clean = {True: "clean", False: "**not clean**", None: "-"}[r["clean_target"]]
+    return (f"| {r['run']} | {r['fault']} | {seen} | {r['onset_error'] if r['detected'] else '-'} | "
+            f"{clean} | {r['slots_replaced']} | {r['largest_loss_unwatched']:.3g} | "
+            f"{lead(r, '1e5')} | {lead(r, '1e8')} |")
+
+
+def policy_row(runs, name, policies):
+    cells = []
+    for policy in policies:
+        rows = [r for r in runs if (r["spec"], r["policy"]) == (name, policy)]
+        done = [r for r in rows if r["state"] == "succeeded"]
+        q = median(r["distance"] for r in done)
+        cells.append(f"{len(done)} of {len(rows)}" + (f", {q:.2f}" if q is not None else ""))
+    backs = sum(r["rollbacks"] for r in rows) / len(rows)
+    return f"| {name} | {' | '.join(cells)} | {backs:.1f} |"
+
+
+def policy_table(part, policies, title):
+    """Runs that end by themselves, and their quality, under each policy."""
+    runs, names = part["runs"], dict.fromkeys(r["spec"] for r in part["runs"])
+    seeds = len({r["seed"] for r in runs})
+    return [f"{title}, {seeds} seeds each, {part['steps']:,} steps: runs that reach the end, and the "
+            f"median energy distance of their samples to the data (data against data "
+            f"{part['scale']['data']:.2f}, noise {part['scale']['noise']:.1f}):", "",
+            f"| spec | {' | '.join(policies)} | rollbacks of \"{policies[-1]}\" |",
+            "| --- " * (2 + len(policies)) + "|",
+            *[policy_row(runs, name, policies) for name in names], ""]
+
+
 def table(report):
     out = []
     if "healthy" in report:
@@ -56,35 +94,15 @@ def table(report):
         out.append("")
     if "faults" in report:
         out += ["Faults put into a healthy run at step 1500:", "",
-                "| run | fault | seen after | onset off by | slots replaced | unwatched, the loss "
-                "reaches | 1e5 | lead |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
-        for r in report["faults"]:
-            seen = f"{r['steps_to_trip']} steps" if r["detected"] else \
-                f"no trip ({r['largest_suspicion']:.2f} of a limit)"
-            lead = f"{r['lead_1e5']} steps" if r["lead_1e5"] is not None else "-"
-            out.append(f"| {r['run']} | {r['fault']} | {seen} | "
-                       f"{r['onset_error'] if r['detected'] else '-'} | {r['slots_replaced']} | "
-                       f"{r['largest_loss_unwatched']:.3g} | "
-                       f"{'at step ' + str(r['beyond_1e5']) if r['beyond_1e5'] else 'never'} | {lead} |")
+                "| run | fault | seen after | onset off by | checkpoint chosen | slots replaced | "
+                "unwatched, the loss reaches | lead over 1e5 | over 1e8 |",
+                "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+        out += [fault_row(r) for r in report["faults"]]
         out.append("")
     if "unstable" in report:
-        u = report["unstable"]
-        seeds = len({r["seed"] for r in u["runs"]})
-        out += [f"Unstable specs, {seeds} seeds each, {u['steps']:,} steps: runs that reach the end, and "
-                f"the median energy distance of their samples to the data (data against data "
-                f"{u['scale']['data']:.2f}, noise {u['scale']['noise']:.1f}):", "",
-                "| spec | none | reload | ladder | rollbacks of the ladder |",
-                "| --- | --- | --- | --- | --- |"]
-        for name in dict.fromkeys(r["spec"] for r in u["runs"]):
-            cells = []
-            for policy in COLOURS:
-                rows = [r for r in u["runs"] if (r["spec"], r["policy"]) == (name, policy)]
-                done = [r for r in rows if r["state"] == "succeeded"]
-                q = median(r["distance"] for r in done)
-                cells.append(f"{len(done)} of {len(rows)}" + (f", {q:.2f}" if q is not None else ""))
-            backs = sum(r["rollbacks"] for r in rows) / len(rows)
-            out.append(f"| {name} | {' | '.join(cells)} | {backs:.1f} |")
-        out.append("")
+        out += policy_table(report["unstable"], list(COLOURS), "Unstable specs")
+    if "hygiene" in report:
+        out += policy_table(report["hygiene"], ["off", "on"], "Hygiene of the buffer off and on")
     if "kills" in report:
         k = report["kills"]
         out += [f"{k['kills']} kills with -9 in {k['runs']} runs with {k['recoveries']} recoveries "

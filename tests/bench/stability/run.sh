@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The proof of divergence detection and recovery, in one command: builds, makes
 # a Python environment for the plots, runs every part, writes stability.json
-# and stability.png. About half an hour on two cores.
+# and stability.png. About an hour on two cores.
 #
 #   BUILD_DIR   where to build and where results go (build/stability)
 #
-# usage: run.sh [--parts healthy,faults,unstable,kills] [--data idx:DIR] ...
+# usage: run.sh [--parts healthy,faults,unstable,hygiene,kills] [--data idx:DIR] ...
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 build=${BUILD_DIR:-build/stability}

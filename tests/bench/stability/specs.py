@@ -66,11 +66,34 @@ POLICIES = {
     "ladder": [],
 }
 
-# name: environment and overrides from the step of the fault on.
+# What keeps the buffer clean between divergences, and the skipping of lone
+# bad steps, which is the same for gradients.
+UNGUARDED = ["replay.quarantine=0", "replay.max_age=0", "stability.skip_bad_steps=0"]
+
+# A run that faults are put into: its name, its spec, overrides.
+FAULT_RUNS = [
+    ("guarded", CALM, []),
+    ("bare", BARE, []),
+    ("unguarded", BARE, UNGUARDED),
+]
+
+# name: environment and overrides from the step of the fault on, ranks.
 FAULTS = {
-    "NaN in one rank's gradient": ({"EBM_TEST_NAN_AT": "STEP"}, []),
-    "a fifth of the buffer at +-1e3": ({"EBM_TEST_POISON_AT": "STEP"}, []),
-    "learning rate x100": ({"EBM_TEST_LR_BURST": "STEP:1000000"}, []),
-    "K=1, no Langevin noise": ({}, ["sampler.steps=1", "sampler.noise_std=0"]),
-    "no data noise": ({}, ["data.noise_std=0"]),
+    "NaN in one rank's gradient": ({"EBM_TEST_NAN_AT": "STEP:1"}, [], 2),
+    "a fifth of the buffer at +-1e3": ({"EBM_TEST_POISON_AT": "STEP"}, [], 1),
+    "learning rate x100": ({"EBM_TEST_LR_BURST": "STEP:1000000"}, [], 1),
+    "K=1, no Langevin noise": ({}, ["sampler.steps=1", "sampler.noise_std=0"], 1),
+    "no data noise": ({}, ["data.noise_std=0"], 1),
+}
+
+# The ablation: with the hygiene of the buffer and without.
+HYGIENE = {
+    "on": [],
+    "off": ["replay.quarantine=0", "replay.max_age=0"],
+}
+HYGIENE_RUNS = {
+    "healthy": IMAGES.format(**CALM),
+    "no regularisation": UNSTABLE["no regularisation"],
+    "too few Langevin steps": UNSTABLE["too few Langevin steps"],
+    "too large a learning rate": UNSTABLE["too large a learning rate"],
 }
