@@ -132,6 +132,54 @@ static const char *show_restarts(const void *row, const struct column *c, char s
     return scratch;
 }
 
+/* What the detector says of a live attempt. */
+static struct value get_verdict(const void *row, const struct column *c)
+{
+    const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
+
+    (void)c;
+    return s != NULL ? value_text(s->verdict) : value_null();
+}
+
+static struct value get_outlook(const void *row, const struct column *c)
+{
+    const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
+
+    (void)c;
+    return s != NULL ? value_text(s->outlook) : value_null();
+}
+
+static const char *show_outlook(const void *row, const struct column *c, char scratch[HUMAN_MAX])
+{
+    const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
+
+    (void)c, (void)scratch;
+    return s != NULL ? s->outlook : "";
+}
+
+static const char *show_verdict(const void *row, const struct column *c, char scratch[HUMAN_MAX])
+{
+    const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
+
+    (void)c, (void)scratch;
+    return s != NULL ? s->verdict : "";
+}
+
+static enum style style_verdict(const void *row)
+{
+    const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
+
+    return s != NULL ? term_style_of_health(s->verdict) : STYLE_NONE;
+}
+
+static struct value get_suspicion(const void *row, const struct column *c)
+{
+    const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
+
+    (void)c;
+    return s != NULL ? value_real(s->suspicion) : value_null();
+}
+
 #define JOB(kind, name) MEMBER(kind, Ebm__Job, name)
 
 /* The keys up to `reason` are the contract. */
@@ -200,6 +248,14 @@ const size_t job_column_count = COUNT(job_columns);
 const struct column job_detail_columns[] = {
     JOB_KEYS("STEP", show_steps),
     JOB_KEYS_MORE(SHOWN),
+    {.key = "verdict",
+     .title = "STABILITY",
+     .get = get_verdict,
+     .show = show_verdict,
+     .style = style_verdict},
+    {.key = "outlook", .title = "OUTLOOK", .get = get_outlook, .show = show_outlook},
+    {.key = "suspicion", .get = get_suspicion},
+    {.key = "rollbacks_used", JOB(MEMBER_U32, rollbacks_used)},
     {.key = "dir", .title = "FILES", JOB(MEMBER_TEXT, dir)},
     {.key = "spec", JOB(MEMBER_TEXT, spec)},
     {.key = "source", JOB(MEMBER_TEXT, source)},
@@ -265,6 +321,7 @@ const struct column attempt_columns[] = {
     {.key = "started", ATTEMPT(MEMBER_TIME, started_ms)},
     {.key = "ended", ATTEMPT(MEMBER_TIME, ended_ms)},
     {.key = "host", ATTEMPT(MEMBER_TEXT, host)},
+    {.key = "onset", .get = get_id_or_null, .offset = offsetof(Ebm__Attempt, onset)},
 };
 const size_t attempt_column_count = COUNT(attempt_columns);
 

@@ -74,8 +74,9 @@ enum style term_style_of_state(const char *state)
 enum style term_style_of_health(const char *health)
 {
     static const struct word_style rows[] = {
-        {"ok", STYLE_GREEN}, {"healthy", STYLE_GREEN}, {"suspect", STYLE_YELLOW},
-        {"bad", STYLE_RED},  {"poisoned", STYLE_RED},  {"probation", STYLE_NONE},
+        {"ok", STYLE_GREEN},    {"healthy", STYLE_GREEN}, {"suspect", STYLE_YELLOW},
+        {"bad", STYLE_RED},     {"poisoned", STYLE_RED},  {"probation", STYLE_NONE},
+        {"warn", STYLE_YELLOW}, {"skip", STYLE_YELLOW},   {"trip", STYLE_RED},
         {NULL, STYLE_NONE},
     };
     return look_up(rows, health);

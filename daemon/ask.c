@@ -179,6 +179,18 @@ struct history {
     struct reply *reply;
 };
 
+/* Whose checkpoint an attempt started from; its row stays when its bytes go. */
+static uint32_t attempt_of_start(struct daemon *d, const struct store_attempt *a)
+{
+    struct store_checkpoint c;
+    struct ebm_error err;
+
+    if (a->from_checkpoint == 0 ||
+        store_checkpoint_get(d->store, a->from_checkpoint, &c, &err) != EBM_OK || c.job != a->job)
+        return 0;
+    return c.attempt;
+}
+
 static bool put_attempt(void *arg, const struct store_attempt *a)
 {
     static const Ebm__Attempt empty = EBM__ATTEMPT__INIT;
@@ -196,6 +208,8 @@ static bool put_attempt(void *arg, const struct store_attempt *a)
     m->actor = reply_text(r, a->actor);
     m->from_checkpoint = (uint64_t)a->from_checkpoint;
     m->from_step = a->from_step;
+    m->from_attempt = attempt_of_start(h->d, a);
+    m->onset = a->reported_onset;
     m->last_step = a->last_step;
     if (l != NULL && l->attempt == a->attempt && l->step > m->last_step)
         m->last_step = l->step;

@@ -11,8 +11,10 @@ static const char *health_of(const struct store_job *j, const struct live *l)
 {
     if (j->state == JOB_DIVERGED)
         return "bad";
+    if (l != NULL && l->has_metrics && !l->is_finite)
+        return "bad";
     if (l != NULL && l->has_metrics)
-        return l->is_finite ? "ok" : "bad";
+        return strcmp(l->verdict.word, "warn") == 0 || l->verdict.suspicion >= 1 ? "suspect" : "ok";
     if (j->state == JOB_PAUSED && outcome_says_diverged(j->reason))
         return "bad";
     return j->step == 0 ? "-" : "ok";
@@ -37,6 +39,26 @@ static void fill_row(Ebm__Job *m, const struct store_job *j, struct reply *r)
     m->parent_checkpoint = (uint64_t)j->parent_checkpoint;
     m->restarts_used = j->restarts_used;
     m->max_restarts = j->max_restarts;
+    m->rollbacks_used = j->rollbacks_used;
+}
+
+static void fill_stability(Ebm__Job *m, const struct live *l, struct reply *r)
+{
+    const Ebm__Stability empty = EBM__STABILITY__INIT;
+    const struct live_verdict *v = &l->verdict;
+
+    if (v->word[0] == '\0')
+        return;
+    m->stability = reply_alloc(r, sizeof *m->stability);
+    if (m->stability == NULL)
+        return;
+    *m->stability = empty;
+    m->stability->verdict = reply_text(r, v->word);
+    m->stability->signal = reply_text(r, v->signal);
+    m->stability->outlook = reply_text(r, v->outlook);
+    m->stability->suspicion = v->suspicion;
+    m->stability->langevin_low = v->langevin_low;
+    m->stability->langevin_high = v->langevin_high;
 }
 
 static void fill_live(Ebm__Job *m, const struct live *l)
@@ -85,8 +107,10 @@ Ebm__Job *jobs_view(struct daemon *d, const struct store_job *job, struct reply 
     *m = empty;
     fill_row(m, job, r);
     m->langevin_grad = m->energy_gap = NAN;
-    if (l != NULL && l->attempt == job->attempt)
+    if (l != NULL && l->attempt == job->attempt) {
         fill_live(m, l);
+        fill_stability(m, l, r);
+    }
     m->health = (char *)health_of(job, l);
     m->reason = reply_text(r, reason_of(d, job, text));
     return m;

@@ -88,6 +88,10 @@ struct watch_job *watch_jobs_put(struct watch_jobs *t, const Ebm__Job *told)
     copy_text(j->state_name, sizeof j->state_name, told->state);
     copy_text(j->health, sizeof j->health, told->health);
     copy_text(j->reason, sizeof j->reason, told->reason);
+    copy_text(j->verdict, sizeof j->verdict,
+              told->stability != NULL ? told->stability->verdict : "");
+    copy_text(j->outlook, sizeof j->outlook,
+              told->stability != NULL ? told->stability->outlook : "");
     j->state = job_state_from_name(told->state);
     j->rows_settled = j->rows_settled && !job_state_is_live(j->state);
     j->step = told->step;

@@ -23,7 +23,8 @@ struct watch_job {
     uint32_t attempt, restarts_used, max_restarts;
     int64_t started_ms, ended_ms; /* wall clock */
     double rate, langevin_grad, energy_gap;
-    unsigned round; /* the last round of questions that saw it */
+    char verdict[WATCH_WORD], outlook[WATCH_TEXT]; /* "": it is not trained now */
+    unsigned round;                                /* the last round of questions that saw it */
     struct watch_rows rows;
     int64_t rows_ms;   /* monotonic, of the last question for rows; 0: never */
     bool rows_settled; /* there is nothing more to come of them */

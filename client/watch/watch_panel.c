@@ -135,6 +135,23 @@ static size_t count_health(const struct panel *p)
     return has_health(p->job) || p->job->rows.count > 0;
 }
 
+/* What the detector says, and what it waits for. */
+static void put_verdict(struct panel *p, struct frame *f, size_t right, size_t line, size_t lines)
+{
+    const struct watch_job *j = p->job;
+    struct pieces t = {.count = 0};
+
+    (void)line, (void)lines;
+    pieces_add(&t, 0, term_style_of_health(j->verdict), "stability %s", j->verdict);
+    pieces_add_text(&t, 1, STYLE_NONE, j->outlook);
+    pieces_put(&t, f, right, 2);
+}
+
+static size_t count_verdict(const struct panel *p)
+{
+    return p->job->verdict[0] != '\0';
+}
+
 /* ---- plots ---- */
 
 #define PUT_PLOT(name, which)                                                                      \
@@ -346,7 +363,7 @@ struct band {
 
 #define HEAD                                                                                       \
     {0, 1, 1, count_one, put_title, NULL}, {1, 1, 1, count_one, put_progress, NULL},               \
-        {2, 1, 1, count_reason, put_reason, NULL},                                                 \
+        {2, 1, 1, count_reason, put_reason, NULL}, {3, 1, 1, count_verdict, put_verdict, NULL},    \
     {                                                                                              \
         4, 1, 1, count_health, put_health, NULL                                                    \
     }

@@ -1,6 +1,7 @@
 #include "watch/watch_plots.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ struct plot_line {
     const char *name; /* beside the value; NULL: the plot's title says it */
     enum style style;
     char mark; /* where colours do not tell the lines apart; 0: dots */
+    bool band; /* the edge of a band: behind the others, and nothing where it is no number */
 };
 
 static const struct plot_look {
@@ -22,14 +24,22 @@ static const struct plot_look {
     size_t lines;
     struct plot_line line[PLOT_LINES];
 } looks[PLOT_COUNT] = {
-    [PLOT_GRAD] = {"r_t", "langevin_grad", 1, {{METRIC_LANGEVIN_GRAD, NULL, STYLE_CYAN, 0}}},
-    [PLOT_GAP] = {"energy gap", "data - sample", 1, {{METRIC_ENERGY_GAP, NULL, STYLE_BLUE, 0}}},
+    [PLOT_GRAD] = {"r_t",
+                   "langevin_grad",
+                   3,
+                   {{METRIC_LANGEVIN_GRAD, NULL, STYLE_CYAN, 0, false},
+                    {METRIC_LANGEVIN_LOW, "healthy", STYLE_DIM, '-', true},
+                    {METRIC_LANGEVIN_HIGH, "to", STYLE_DIM, '-', true}}},
+    [PLOT_GAP] = {"energy gap",
+                  "data - sample",
+                  1,
+                  {{METRIC_ENERGY_GAP, NULL, STYLE_BLUE, 0, false}}},
     [PLOT_ENERGIES] = {"energy",
                        NULL,
                        2,
-                       {{METRIC_ENERGY_DATA, "data", STYLE_GREEN, 0},
-                        {METRIC_ENERGY_SAMPLE, "sample", STYLE_MAGENTA, '*'}}},
-    [PLOT_LOSS] = {"loss", NULL, 1, {{METRIC_LOSS, NULL, STYLE_YELLOW, 0}}},
+                       {{METRIC_ENERGY_DATA, "data", STYLE_GREEN, 0, false},
+                        {METRIC_ENERGY_SAMPLE, "sample", STYLE_MAGENTA, '*', false}}},
+    [PLOT_LOSS] = {"loss", NULL, 1, {{METRIC_LOSS, NULL, STYLE_YELLOW, 0, false}}},
 };
 
 static const char *label_of(double v, char out[HUMAN_MAX])
@@ -47,6 +57,16 @@ static size_t label_width(const struct chart_span *s)
     return low > high ? low : high;
 }
 
+static size_t drop_gaps(struct chart_point *p, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (isfinite(p[i].value))
+            p[kept++] = p[i];
+    return kept;
+}
+
 void plots_init(struct plots *p, const struct watch_rows *rows)
 {
     memset(p, 0, sizeof *p);
@@ -55,8 +75,11 @@ void plots_init(struct plots *p, const struct watch_rows *rows)
         struct plot *plot = &p->plot[i];
         for (size_t k = 0; k < looks[i].lines; k++) {
             plot->point[k] = watch_rows_points(rows, looks[i].line[k].metric);
-            if (plot->point[k] != NULL)
-                chart_span_add(&plot->span, plot->point[k], rows->count);
+            if (plot->point[k] == NULL)
+                continue;
+            plot->points[k] =
+                looks[i].line[k].band ? drop_gaps(plot->point[k], rows->count) : rows->count;
+            chart_span_add(&plot->span, plot->point[k], plot->points[k]);
         }
         size_t width = label_width(&plot->span);
         p->label = width > p->label ? width : p->label;
@@ -88,9 +111,13 @@ static void add_values(struct pieces *line, const struct plots *p, enum watch_pl
 
     for (size_t i = 0; last != NULL && i < looks[which].lines; i++) {
         const struct plot_line *l = &looks[which].line[i];
-        const char *text = looks[which].lines > 1 ? label_of(last->value[l->metric], number)
-                                                  : human_number(last->value[l->metric], number);
-        if (l->name != NULL && l->mark != 0 && !f->colour)
+        const char *text = l->name != NULL ? label_of(last->value[l->metric], number)
+                                           : human_number(last->value[l->metric], number);
+        if (l->band && !isfinite(last->value[l->metric]))
+            continue;
+        if (l->band)
+            pieces_add(line, 2, l->style, "%s %s", l->name, text);
+        else if (l->name != NULL && l->mark != 0 && !f->colour)
             pieces_add(line, 1, l->style, "%s (%c) %s", l->name, l->mark, text);
         else if (l->name != NULL)
             pieces_add(line, 1, l->style, "%s %s", l->name, text);
@@ -130,10 +157,11 @@ static void draw(struct plots *p, enum watch_plot which, size_t width, size_t ro
         return;
     plot->drawn = chart_init(&plot->chart, width, rows, r->row[0].step, r->row[r->count - 1].step,
                              plot->span);
-    for (size_t i = 0; i < looks[which].lines; i++)
-        if (plot->point[i] != NULL)
-            chart_draw(&plot->chart, plot->point[i], r->count, looks[which].line[i].style,
-                       looks[which].line[i].mark);
+    for (int front = 0; front <= 1; front++)
+        for (size_t i = 0; i < looks[which].lines; i++)
+            if (plot->point[i] != NULL && looks[which].line[i].band != front)
+                chart_draw(&plot->chart, plot->point[i], plot->points[i],
+                           looks[which].line[i].style, looks[which].line[i].mark);
 }
 
 static void put_label(const struct plots *p, const struct chart_span *s, struct frame *f,

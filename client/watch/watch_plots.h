@@ -7,10 +7,11 @@
 #include "watch/watch_rows.h"
 
 enum watch_plot { PLOT_GRAD, PLOT_GAP, PLOT_ENERGIES, PLOT_LOSS, PLOT_COUNT };
-enum { PLOT_LINES = 2 };
+enum { PLOT_LINES = 3 };
 
 struct plot {
     struct chart_point *point[PLOT_LINES]; /* owned; NULL: no such line */
+    size_t points[PLOT_LINES];
     struct chart_span span;
     struct chart chart; /* made for the size it is first drawn in */
     bool drawn;

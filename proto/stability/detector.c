@@ -46,9 +46,21 @@ static const struct rule detector_rules[SIGNAL_COUNT] = {
     [SIGNAL_FRESH] = {"fresh-chains", "the excess energy of fresh chains", 10, 50, 60, 1},
 };
 
+static uint64_t window_of(const struct rule *r)
+{
+    return r->window >= 64 ? UINT64_MAX : ((uint64_t)1 << r->window) - 1;
+}
+
 const char *detector_signal_name(enum detector_signal s)
 {
     return (unsigned)s < SIGNAL_COUNT ? detector_rules[s].name : "?";
+}
+
+const char *detector_signal_what(enum detector_signal s, unsigned *need, unsigned *window)
+{
+    *need = detector_rules[s].need;
+    *window = detector_rules[s].window;
+    return detector_rules[s].what;
 }
 
 const char *detector_verdict_name(enum detector_verdict v)
@@ -164,6 +176,40 @@ static double share_of(const struct detector *d, const struct detector_limits *l
     return away >= 0 ? away / r.up : -away / r.down;
 }
 
+/* From what is compared to what people know. */
+static double unit_of(const struct detector_limits *l, enum detector_signal s, double v)
+{
+    switch (s) {
+    case SIGNAL_LANGEVIN:
+    case SIGNAL_GRAD:
+    case SIGNAL_ENERGY:
+    case SIGNAL_SPREAD:
+        return exp(v);
+    case SIGNAL_MEAN:
+        return v * l->range;
+    default:
+        return v;
+    }
+}
+
+void detector_read(const struct detector *d, const struct detector_limits *l,
+                   const double value[METRIC_COUNT], enum detector_signal s,
+                   struct detector_reading *out)
+{
+    double signal[SIGNAL_COUNT], median = d->baseline[s].median;
+    struct room r = room_of(d, l, s);
+
+    read_signals(d, l, value, signal);
+    *out = (struct detector_reading){unit_of(l, s, signal[s]), NAN, NAN, NAN, NAN, 0};
+    if (d->baseline[s].count == 0)
+        return;
+    out->healthy = unit_of(l, s, median);
+    out->low = isinf(r.down) ? -INFINITY : unit_of(l, s, median - r.down);
+    out->high = isinf(r.up) ? INFINITY : unit_of(l, s, median + r.up);
+    out->share = share_of(d, l, s, signal[s]);
+    out->over = (unsigned)__builtin_popcountll(d->watch[s].over & window_of(&detector_rules[s]));
+}
+
 /* ---- hard signs ---- */
 
 static bool is_hard(const struct detector_limits *l, const double value[METRIC_COUNT])
@@ -195,11 +241,6 @@ static double runaway_share(const struct detector *d, const double value[METRIC_
 }
 
 /* ---- rules ---- */
-
-static uint64_t window_of(const struct rule *r)
-{
-    return r->window >= 64 ? UINT64_MAX : ((uint64_t)1 << r->window) - 1;
-}
 
 static void watch_one(struct detector_watch *w, const struct rule *r, double share, uint64_t step)
 {

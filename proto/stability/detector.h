@@ -102,6 +102,24 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
 void detector_forget(struct detector *d);
 
 const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
+
+/* As a sentence has it ("the energy gap"), and when it is a sign: beyond its
+ * limit in so many of the last so many steps. */
+const char *detector_signal_what(enum detector_signal s, unsigned *need, unsigned *window);
+
+/* A signal after a step, in its own units. */
+struct detector_reading {
+    double now, healthy, low, high; /* low, high: its limits; infinite where there is none */
+    double share;                   /* of the nearer limit */
+    unsigned over;                  /* steps of its window in which it was beyond it */
+};
+
+/* value: the metrics of the step that was fed last. Before there is a history
+ * healthy, low, high and share are NaN. */
+void detector_read(const struct detector *d, const struct detector_limits *l,
+                   const double value[METRIC_COUNT], enum detector_signal s,
+                   struct detector_reading *out);
+
 const char *detector_verdict_name(enum detector_verdict v);
 
 #endif

@@ -62,6 +62,12 @@ static void script_progress(struct sink *s, uint64_t step, const char *phase)
     assert_non_null(phase);
 }
 
+static void script_verdict(struct sink *s, const struct sink_verdict *v)
+{
+    (void)s;
+    assert_true(v->word[0] != '\0' && v->outlook[0] != '\0');
+}
+
 static enum sink_order script_order(struct sink *s)
 {
     return s->rows >= s->order_step ? s->order : SINK_GO_ON;
@@ -80,6 +86,7 @@ static const struct sink_ops script_ops = {
     .checkpoint = script_checkpoint,
     .picture = script_picture,
     .progress = script_progress,
+    .verdict = script_verdict,
     .order = script_order,
     .order_done = script_order_done,
 };

@@ -68,6 +68,11 @@ static void agent_progress(struct sink *s, uint64_t step, const char *phase)
     mailbox_set_progress(&s->mailbox, step, phase);
 }
 
+static void agent_verdict(struct sink *s, const struct sink_verdict *v)
+{
+    mailbox_set_verdict(&s->mailbox, v);
+}
+
 static enum sink_order agent_order(struct sink *s)
 {
     return mailbox_order(&s->mailbox);
@@ -112,6 +117,7 @@ static const struct sink_ops agent_ops = {
     .checkpoint = agent_checkpoint,
     .picture = agent_picture,
     .progress = agent_progress,
+    .verdict = agent_verdict,
     .order = agent_order,
     .order_done = agent_order_done,
     .finish = agent_finish,

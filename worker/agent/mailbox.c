@@ -115,6 +115,20 @@ void mailbox_set_progress(struct mailbox *m, uint64_t step, const char *phase)
     pthread_mutex_unlock(&m->lock);
 }
 
+void mailbox_set_verdict(struct mailbox *m, const struct sink_verdict *v)
+{
+    struct standing s = {.suspicion = v->suspicion,
+                         .langevin_low = v->langevin_low,
+                         .langevin_high = v->langevin_high};
+
+    snprintf(s.word, sizeof s.word, "%s", v->word);
+    snprintf(s.signal, sizeof s.signal, "%s", v->signal);
+    snprintf(s.outlook, sizeof s.outlook, "%s", v->outlook);
+    pthread_mutex_lock(&m->lock);
+    m->standing = s;
+    pthread_mutex_unlock(&m->lock);
+}
+
 enum sink_order mailbox_order(struct mailbox *m)
 {
     pthread_mutex_lock(&m->lock);
@@ -207,6 +221,7 @@ void mailbox_take(struct mailbox *m, struct inbox *in, struct mailbox_view *view
     view->ranks = m->ranks;
     view->step = m->step;
     memcpy(view->phase, m->phase, sizeof view->phase);
+    view->standing = m->standing;
     pthread_mutex_unlock(&m->lock);
 }
 

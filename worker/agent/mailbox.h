@@ -8,7 +8,7 @@
 
 #include "agent/sink.h"
 
-enum { MAILBOX_PICTURES = 8, MAILBOX_REASON = 480, MAILBOX_WORD = 32 };
+enum { MAILBOX_PICTURES = 8, MAILBOX_REASON = 480, MAILBOX_WORD = 32, MAILBOX_OUTLOOK = 320 };
 
 struct snapshot {
     uint64_t step;
@@ -27,6 +27,12 @@ struct ending {
     char outcome[MAILBOX_WORD];
     char reason[MAILBOX_REASON];
     uint64_t step, onset;
+};
+
+/* As struct sink_verdict; word "": none yet. */
+struct standing {
+    char word[MAILBOX_WORD], signal[MAILBOX_WORD], outlook[MAILBOX_OUTLOOK];
+    double suspicion, langevin_low, langevin_high;
 };
 
 /* From the training thread, taken whole by the agent thread. */
@@ -52,6 +58,7 @@ struct mailbox {
     struct ending ending;
     uint64_t step;
     char phase[MAILBOX_WORD];
+    struct standing standing;
     /* From the agent thread. */
     enum sink_order order;
     bool fenced, started, ended;
@@ -66,6 +73,7 @@ struct mailbox_view {
     uint32_t ranks;
     uint64_t step;
     char phase[MAILBOX_WORD];
+    struct standing standing;
 };
 
 enum ebm_status mailbox_init(struct mailbox *m, struct ebm_error *err);
@@ -78,6 +86,7 @@ void mailbox_put_snapshot(struct mailbox *m, struct snapshot *s);
 /* Takes the bytes. Of more than MAILBOX_PICTURES the oldest goes. */
 void mailbox_put_picture(struct mailbox *m, uint64_t step, struct buf *png);
 void mailbox_set_progress(struct mailbox *m, uint64_t step, const char *phase);
+void mailbox_set_verdict(struct mailbox *m, const struct sink_verdict *v);
 enum sink_order mailbox_order(struct mailbox *m);
 void mailbox_order_done(struct mailbox *m, enum sink_order order);
 /* Both wait for the agent thread; fenced is EBM_ESTALE. */

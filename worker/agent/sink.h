@@ -29,6 +29,12 @@ struct sink_row {
     double value[METRIC_COUNT];
 };
 
+/* What the detector makes of the newest step; see Stability in ebm.proto. */
+struct sink_verdict {
+    const char *word, *signal, *outlook;
+    double suspicion, langevin_low, langevin_high;
+};
+
 /* How a run ended. outcome: "succeeded", "paused", "cancelled", "stopped",
  * "failed", "diverged", "corrupt" (the checkpoint to start from). */
 struct sink_ending {
@@ -51,6 +57,7 @@ struct sink_ops {
     /* Takes png (leaves it empty). */
     void (*picture)(struct sink *s, uint64_t step, struct buf *png);
     void (*progress)(struct sink *s, uint64_t step, const char *phase); /* for heartbeats */
+    void (*verdict)(struct sink *s, const struct sink_verdict *v);      /* the same */
     enum sink_order (*order)(struct sink *s); /* the newest; an order is seen until obeyed */
     void (*order_done)(struct sink *s, enum sink_order order); /* SINK_CHECKPOINT was taken */
     /* Delivers everything that is queued, then the ending. Blocks. */

@@ -83,6 +83,12 @@ static void standalone_progress(struct sink *s, uint64_t step, const char *phase
     (void)phase;
 }
 
+static void standalone_verdict(struct sink *s, const struct sink_verdict *v)
+{
+    (void)s;
+    (void)v;
+}
+
 static enum sink_order standalone_order(struct sink *s)
 {
     (void)s;
@@ -121,6 +127,7 @@ static const struct sink_ops standalone_ops = {
     .checkpoint = standalone_checkpoint,
     .picture = standalone_picture,
     .progress = standalone_progress,
+    .verdict = standalone_verdict,
     .order = standalone_order,
     .order_done = standalone_order_done,
     .finish = standalone_finish,

@@ -8,12 +8,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "stability/outlook.h"
 #include "train/evidence.h"
 #include "train/intervention.h"
 #include "train/sheet.h"
 #include "train/snapshot.h"
 
-enum { PROGRESS_LOG_MS = 10000, POINTS_SHOWN = 4096 };
+enum { PROGRESS_LOG_MS = 10000, OUTLOOK_MS = 200, POINTS_SHOWN = 4096 };
 
 struct run {
     const struct run_config *config;
@@ -27,6 +28,7 @@ struct run {
     uint64_t log_step;
     double step_s, outside_s; /* since then: of steps, and outside chains and gradient passes */
     enum detector_verdict verdict; /* of the step before */
+    int64_t outlook_ms;            /* when the sink was told of it last */
     struct evidence evidence;      /* rank 0's */
     bool bad_start;                /* the checkpoint to start from is not what it should be */
 };
@@ -56,10 +58,42 @@ static void log_progress(struct run *r, const double *value)
     r->step_s = r->outside_s = 0;
 }
 
-/* Rank 0, when the detector's verdict changes. */
+static double or_zero(double v)
+{
+    return isnan(v) ? 0 : v;
+}
+
+static void tell_outlook(struct run *r, const struct step_result *result)
+{
+    const struct trainer *t = &r->trainer;
+    double suspicion = result->value[METRIC_SUSPICION];
+    char outlook[OUTLOOK_MAX];
+    const struct sink_verdict v = {
+        .word = outlook_word(&t->detector, &t->limits, result->verdict),
+        .signal = detector_signal_name(result->signal),
+        .outlook = outlook,
+        .suspicion = suspicion,
+        .langevin_low = or_zero(result->value[METRIC_LANGEVIN_LOW]),
+        .langevin_high = or_zero(result->value[METRIC_LANGEVIN_HIGH]),
+    };
+
+    outlook_say(&t->detector, &t->limits, result->verdict, result->signal, suspicion,
+                result->reason, outlook);
+    r->sink->ops->verdict(r->sink->sink, &v);
+}
+
+/* Rank 0: the sink often enough for people, the log when the verdict changes. */
 static void tell_verdict(struct run *r, const struct step_result *result)
 {
-    if (r->sink == NULL || (result->verdict == r->verdict && !result->skipped))
+    bool same = result->verdict == r->verdict && !result->skipped;
+
+    if (r->sink == NULL)
+        return;
+    if (!same || clock_mono_ms() - r->outlook_ms >= OUTLOOK_MS) {
+        r->outlook_ms = clock_mono_ms();
+        tell_outlook(r, result);
+    }
+    if (same)
         return;
     r->verdict = result->verdict;
     log_info("stability", "step=%" PRIu64 " verdict=%s onset=%" PRIu64 " reason=\"%s\"",

@@ -1,0 +1,80 @@
+#include "stability/outlook.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static bool is_warm(const struct detector *d, const struct detector_limits *l)
+{
+    return d->healthy >= l->warmup;
+}
+
+const char *outlook_word(const struct detector *d, const struct detector_limits *l,
+                         enum detector_verdict v)
+{
+    if (!l->soft && v == VERDICT_OK)
+        return "off";
+    if (!is_warm(d, l) && v == VERDICT_OK)
+        return "warm-up";
+    return detector_verdict_name(v);
+}
+
+/* The signal that is nearest to being a sign; SIGNAL_COUNT: none was beyond
+ * its limit lately. *steps: in how many of its window. */
+static enum detector_signal find_pending(const struct detector *d, unsigned *steps)
+{
+    enum detector_signal found = SIGNAL_COUNT;
+    double best = 0;
+
+    *steps = 0;
+    for (int s = 0; s < SIGNAL_COUNT; s++) {
+        unsigned need, window;
+        detector_signal_what((enum detector_signal)s, &need, &window);
+        uint64_t mask = window >= 64 ? UINT64_MAX : ((uint64_t)1 << window) - 1;
+        unsigned over = (unsigned)__builtin_popcountll(d->watch[s].over & mask);
+        if ((double)over / need <= best)
+            continue;
+        best = (double)over / need;
+        found = (enum detector_signal)s;
+        *steps = over;
+    }
+    return found;
+}
+
+static void say_ok(const struct detector *d, enum detector_signal signal, double suspicion,
+                   char out[OUTLOOK_MAX])
+{
+    unsigned steps, need, window;
+    enum detector_signal pending = find_pending(d, &steps);
+
+    if (pending != SIGNAL_COUNT) {
+        const char *what = detector_signal_what(pending, &need, &window);
+        snprintf(out, OUTLOOK_MAX,
+                 "%s was beyond its limit in %u of the last %u steps; %u make it a sign", what,
+                 steps, window, need);
+        return;
+    }
+    const char *what = detector_signal_what(signal, &need, &window);
+    snprintf(out, OUTLOOK_MAX, "nothing stands out: %s is nearest, at %.0f %% of its limit", what,
+             100 * suspicion);
+}
+
+void outlook_say(const struct detector *d, const struct detector_limits *l, enum detector_verdict v,
+                 enum detector_signal signal, double suspicion, const char *why,
+                 char out[OUTLOOK_MAX])
+{
+    if (v == VERDICT_WARN)
+        snprintf(out, OUTLOOK_MAX, "%s; a second sign, or long enough of this one, is a trip", why);
+    else if (v != VERDICT_OK)
+        snprintf(out, OUTLOOK_MAX, "%s", why);
+    else if (!l->soft)
+        snprintf(out, OUTLOOK_MAX,
+                 "only a figure that is not finite, or an energy beyond %g, is a trip",
+                 l->max_energy);
+    else if (!is_warm(d, l))
+        snprintf(out, OUTLOOK_MAX,
+                 "learns what is healthy: %" PRIu64 " of %" PRIu64
+                 " steps; until then only a runaway is a trip",
+                 d->healthy, l->warmup);
+    else
+        say_ok(d, signal, suspicion, out);
+}
