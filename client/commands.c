@@ -68,6 +68,15 @@ static const struct option metrics_options[] = {
     FORMAT,
     END};
 
+static const struct option stability_options[] = {
+    {.name = "replay", .help = "judge all its recorded steps again"},
+    {.name = "set",
+     .value = "KEY=VALUE",
+     .repeats = true,
+     .help = "with --replay: another threshold, as stability.gap_deviations=6"},
+    FORMAT,
+    END};
+
 static const struct option samples_options[] = {
     {.name = "output", .letter = 'o', .value = "FILE", .help = "where the PNG goes; - is stdout"},
     {.name = "at", .value = "CHECKPOINT|STEP", .help = "of c7, or of step 400; not the newest"},
@@ -112,6 +121,8 @@ const struct command command_table[] = {
      "Wait until jobs end: exit 0 succeeded, 1 failed, 3 diverged."},
     {"logs", "JOB", logs_options, command_logs, "Print what the workers wrote."},
     {"metrics", "JOB", metrics_options, command_metrics, "Print the metrics of every step."},
+    {"stability", "JOB", stability_options, command_stability,
+     "Show the signs of divergence, or judge a run again."},
     {"checkpoints", "JOB", format_options, command_checkpoints, "List the checkpoints of a job."},
     {"history", "JOB", format_options, command_history,
      "List the attempts of a job: from where, why, and how each ended."},

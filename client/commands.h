@@ -20,6 +20,7 @@ int command_watch(struct call *c);
 int command_wait(struct call *c);
 int command_logs(struct call *c);
 int command_metrics(struct call *c);
+int command_stability(struct call *c);
 int command_checkpoints(struct call *c);
 int command_pin(struct call *c);
 int command_unpin(struct call *c);

@@ -63,19 +63,34 @@ static int fail_overrides(const struct answer *a, const struct ebm_error *err)
     return code;
 }
 
+/* The text of an option that names a checkpoint; "" is no name. */
+static enum ebm_status take_place(const struct args *a, const char *name, const char **out,
+                                  struct ebm_error *err)
+{
+    const char *value = args_value(a, name);
+
+    *out = value != NULL ? value : "";
+    if (value == NULL || value[0] != '\0')
+        return EBM_OK;
+    return ebm_fail(err, EBM_EINVAL,
+                    "option '--%s' names nothing: give a checkpoint, as c7, or leave it out", name);
+}
+
 int command_rollback(struct call *c)
 {
     Ebm__Request r = EBM__REQUEST__INIT;
     Ebm__Rollback m = EBM__ROLLBACK__INIT;
     struct answer a;
     struct ebm_error err;
-    const char *to = args_value(&c->args, "to");
-    const char **sets = args_values(&c->args, "set", &m.n_set);
+    const char *to;
 
+    if (take_place(&c->args, "to", &to, &err) != EBM_OK)
+        return call_fail_usage(c, &err);
+    const char **sets = args_values(&c->args, "set", &m.n_set);
     if (sets == NULL)
         return call_done(false);
     m.job = args_job(&c->args, 0);
-    m.to = (char *)(to != NULL ? to : "");
+    m.to = (char *)to;
     m.set = (char **)sets;
     m.dry_run = args_has(&c->args, "dry-run");
     r.body_case = EBM__REQUEST__BODY_ROLLBACK;
@@ -94,14 +109,16 @@ int command_fork(struct call *c)
     struct answer a;
     struct ebm_error err;
     char text[120];
-    const char *at = args_value(&c->args, "at");
-    const char **sets = args_values(&c->args, "set", &m.n_set);
+    const char *at;
     int code = CODE_OK;
 
+    if (take_place(&c->args, "at", &at, &err) != EBM_OK)
+        return call_fail_usage(c, &err);
+    const char **sets = args_values(&c->args, "set", &m.n_set);
     if (sets == NULL)
         return call_done(false);
     m.job = args_job(&c->args, 0);
-    m.at = (char *)(at != NULL ? at : "");
+    m.at = (char *)at;
     m.set = (char **)sets;
     m.hold = args_has(&c->args, "hold");
     r.body_case = EBM__REQUEST__BODY_FORK;

@@ -100,6 +100,19 @@ static void sleep_a_little(struct call *c, const struct waiting *w)
     session_drain_events(c->session);
 }
 
+/* One that is not there is told of before anybody waits for the others. */
+static enum ebm_status find_all(struct call *c, struct ebm_error *err)
+{
+    enum ebm_status rc = EBM_OK;
+
+    for (size_t i = 0; rc == EBM_OK && i < c->args.words; i++) {
+        struct answer a;
+        rc = call_show(c, args_job(&c->args, i), &a, err);
+        answer_fini(&a);
+    }
+    return rc;
+}
+
 /* To the events of the jobs, so that an end is seen at once. */
 static enum ebm_status listen(struct call *c, struct ebm_error *err)
 {
@@ -116,6 +129,8 @@ static int wait_all(struct call *c, struct waiting *w)
     int code = CODE_OK;
     enum ebm_status rc = listen(c, &err);
 
+    if (rc == EBM_OK && c->args.words > 1)
+        rc = find_all(c, &err);
     if (rc != EBM_OK)
         return call_fail(&err);
     for (size_t i = 0; i < c->args.words;) {

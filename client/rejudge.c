@@ -1,0 +1,175 @@
+#include "rejudge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CAPACITY = 16 };
+
+enum ebm_status rejudge_init(struct rejudge *r, const struct detector_limits *l,
+                             const struct rejudge_attempt *attempt, size_t n, struct ebm_error *err)
+{
+    *r = (struct rejudge){.limits = *l, .attempt = attempt, .attempts = n};
+    r->start = calloc(n, sizeof *r->start);
+    r->started = calloc(n, sizeof *r->started);
+    if (r->start == NULL || r->started == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "out of memory for %zu attempts", n);
+    return EBM_OK;
+}
+
+void rejudge_fini(struct rejudge *r)
+{
+    free(r->start);
+    free(r->started);
+    free(r->finding);
+    memset(r, 0, sizeof *r);
+}
+
+static struct rejudge_finding *add_finding(struct rejudge *r)
+{
+    if (r->findings == r->capacity) {
+        size_t capacity = r->capacity > 0 ? 2 * r->capacity : FIRST_CAPACITY;
+        struct rejudge_finding *grown = realloc(r->finding, capacity * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        r->finding = grown;
+        r->capacity = capacity;
+    }
+    return memset(&r->finding[r->findings++], 0, sizeof *r->finding);
+}
+
+/* ---- from attempt to attempt ---- */
+
+/* Attempts that go back to this one, at a step before `step`, begin with what
+ * the detector knows now. */
+static void keep_starts(struct rejudge *r, uint64_t step)
+{
+    uint32_t current = r->attempt[r->at].attempt;
+
+    for (size_t i = r->at + 1; i < r->attempts; i++) {
+        if (r->started[i] || r->attempt[i].from_attempt != current ||
+            r->attempt[i].from_step >= step)
+            continue;
+        r->start[i] = r->now;
+        r->started[i] = true;
+    }
+}
+
+/* A divergence that is none now. */
+static enum ebm_status leave(struct rejudge *r, struct ebm_error *err)
+{
+    const struct rejudge_attempt *a = &r->attempt[r->at];
+
+    keep_starts(r, UINT64_MAX);
+    if (!a->diverged || r->tripped)
+        return EBM_OK;
+    struct rejudge_finding *f = add_finding(r);
+    if (f == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "out of memory for what stands out");
+    f->in = a;
+    f->step = a->last_step + 1;
+    f->onset = a->onset;
+    f->signal = SIGNAL_COUNT;
+    f->run_too = true;
+    snprintf(f->reason, sizeof f->reason, "%s", a->reason);
+    return EBM_OK;
+}
+
+static void enter(struct rejudge *r, size_t at)
+{
+    const struct rejudge_attempt *a = &r->attempt[at];
+
+    r->at = at;
+    r->begun = true;
+    r->tripped = r->warned = false;
+    r->last_step = a->from_step;
+    if (r->started[at] && !a->forgets)
+        r->now = r->start[at];
+    else
+        detector_init(&r->now);
+}
+
+/* On to the next attempt, or to the first. */
+static enum ebm_status go_on(struct rejudge *r, struct ebm_error *err)
+{
+    enum ebm_status rc = r->begun ? leave(r, err) : EBM_OK;
+
+    if (rc == EBM_OK)
+        enter(r, r->begun ? r->at + 1 : 0);
+    return rc;
+}
+
+static bool is_known(const struct rejudge *r, uint32_t attempt)
+{
+    for (size_t i = r->at; i < r->attempts; i++)
+        if (r->attempt[i].attempt == attempt)
+            return true;
+    return false;
+}
+
+/* ---- rows ---- */
+
+static bool is_told(struct rejudge *r, const struct detector_judgement *j)
+{
+    bool warns = j->verdict == VERDICT_WARN;
+    bool tells = (warns && !r->warned) || j->verdict == VERDICT_SKIP || j->verdict == VERDICT_TRIP;
+
+    r->warned = warns;
+    return tells;
+}
+
+static enum ebm_status note(struct rejudge *r, uint64_t step, const struct detector_judgement *j,
+                            struct ebm_error *err)
+{
+    const struct rejudge_attempt *a = &r->attempt[r->at];
+    struct rejudge_finding *f = add_finding(r);
+
+    if (f == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "out of memory for what stands out");
+    f->in = a;
+    f->step = step;
+    f->onset = j->onset;
+    f->verdict = j->verdict;
+    f->signal = j->signal;
+    f->suspicion = j->suspicion;
+    f->run_too = j->verdict == VERDICT_TRIP && a->diverged && step == a->last_step + 1;
+    snprintf(f->reason, sizeof f->reason, "%s", j->reason);
+    r->trips += j->verdict == VERDICT_TRIP;
+    r->warnings += j->verdict == VERDICT_WARN;
+    r->skips += j->verdict == VERDICT_SKIP;
+    return EBM_OK;
+}
+
+enum ebm_status rejudge_row(struct rejudge *r, uint32_t attempt, uint64_t step,
+                            const double value[METRIC_COUNT], struct ebm_error *err)
+{
+    enum ebm_status rc = EBM_OK;
+
+    if (!is_known(r, attempt))
+        return EBM_OK;
+    while (rc == EBM_OK && (!r->begun || r->attempt[r->at].attempt != attempt))
+        rc = go_on(r, err);
+    if (rc != EBM_OK)
+        return rc;
+    keep_starts(r, step);
+    r->missing += step > r->last_step + 1 ? step - r->last_step - 1 : 0;
+    r->last_step = step;
+    r->rows++;
+    detector_feed(&r->now, &r->limits, step, value, &r->last);
+    memcpy(r->value, value, sizeof r->value);
+    if (r->tripped)
+        return EBM_OK;
+    if (r->last.verdict != VERDICT_TRIP && r->last.suspicion > r->nearest)
+        r->nearest = r->last.suspicion;
+    r->tripped = r->last.verdict == VERDICT_TRIP;
+    return is_told(r, &r->last) ? note(r, step, &r->last, err) : EBM_OK;
+}
+
+enum ebm_status rejudge_end(struct rejudge *r, struct ebm_error *err)
+{
+    enum ebm_status rc = EBM_OK;
+
+    while (rc == EBM_OK && (!r->begun || r->at + 1 < r->attempts))
+        rc = go_on(r, err);
+    return rc == EBM_OK ? leave(r, err) : rc;
+}

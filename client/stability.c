@@ -1,0 +1,486 @@
+/* stability: where a job stands with the detector, and a recorded run judged
+ * again with other thresholds. */
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "columns.h"
+#include "commands.h"
+#include "rejudge.h"
+#include "stability/ladder.h"
+#include "stability/outlook.h"
+
+enum { PAGE = 10000 /* metric rows that ebmd tells at once, at most */ };
+
+/* What is asked for one job; too large for a small stack. */
+struct inquiry {
+    struct call *call;
+    uint64_t job;
+    struct answer shown, history; /* shown.reply->jobs[0] is the job */
+    struct spec spec;
+    struct spec_problems problems;
+    struct rejudge_attempt *attempt; /* owned */
+    struct rejudge judge;
+};
+
+static const Ebm__Job *job_of(const struct inquiry *q)
+{
+    return q->shown.reply->jobs[0];
+}
+
+static void fini(struct inquiry *q)
+{
+    rejudge_fini(&q->judge);
+    answer_fini(&q->shown);
+    answer_fini(&q->history);
+    free(q->attempt);
+    free(q);
+}
+
+/* ---- what ebmd knows ---- */
+
+static enum ebm_status check_sets(const char *const *sets, size_t n, struct ebm_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(sets[i], "stability.", 10) != 0)
+            return ebm_fail(err, EBM_EINVAL,
+                            "option '--set %.60s': only stability.* changes how a run is judged",
+                            sets[i]);
+    return EBM_OK;
+}
+
+static enum ebm_status read_spec(struct inquiry *q, struct ebm_error *err)
+{
+    size_t n;
+    const char **sets = args_values(&q->call->args, "set", &n);
+    const char *text = job_of(q)->spec;
+
+    if (sets == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "out of memory");
+    enum ebm_status rc = check_sets(sets, n, err);
+    if (rc == EBM_OK)
+        rc = spec_parse(text, strlen(text), sets, n, &q->spec, &q->problems, err);
+    if (rc == EBM_EINVAL && q->problems.count > 0)
+        rc = ebm_fail(err, EBM_EINVAL, "%s", q->problems.item[0].text);
+    free(sets);
+    return rc;
+}
+
+/* An override as "intervention.purge=all" among others, apart by blanks. */
+static bool has_override(const char *overrides, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *p = overrides; (p = strstr(p, word)) != NULL; p += n)
+        if ((p == overrides || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+            return true;
+    return false;
+}
+
+/* The buffer begins anew where an intervention begins, and again when the
+ * attempt is started again from there. */
+static bool forgets(const struct rejudge_attempt *all, size_t i, const Ebm__Attempt *a)
+{
+    if (a->from_step == 0)
+        return false;
+    if (has_override(a->overrides, "intervention.purge=all"))
+        return true;
+    return i > 0 && all[i - 1].forgets && a->from_step == all[i - 1].from_step &&
+           strcmp(a->cause, "rollback") != 0;
+}
+
+static enum ebm_status read_history(struct inquiry *q, struct ebm_error *err)
+{
+    Ebm__Request r = EBM__REQUEST__INIT;
+    Ebm__History m = EBM__HISTORY__INIT;
+
+    m.job = q->job;
+    r.body_case = EBM__REQUEST__BODY_HISTORY;
+    r.history = &m;
+    enum ebm_status rc = call_ask(q->call, &r, &q->history, err);
+    if (rc != EBM_OK)
+        return rc;
+    size_t n = q->history.reply->n_attempts;
+    q->attempt = calloc(n + 1, sizeof *q->attempt);
+    if (q->attempt == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "out of memory for %zu attempts", n);
+    for (size_t i = 0; i < n; i++) {
+        const Ebm__Attempt *a = q->history.reply->attempts[i];
+        q->attempt[i] = (struct rejudge_attempt){
+            .attempt = a->attempt,
+            .from_attempt = a->from_attempt,
+            .from_step = a->from_step,
+            .last_step = a->last_step,
+            .diverged = strcmp(a->outcome, "diverged") == 0,
+            .onset = a->onset,
+            .reason = a->reason,
+        };
+        q->attempt[i].forgets = forgets(q->attempt, i, a);
+    }
+    return EBM_OK;
+}
+
+static enum ebm_status judge_page(struct inquiry *q, Ebm__Metrics *m, uint64_t *next,
+                                  struct ebm_error *err)
+{
+    Ebm__Request r = EBM__REQUEST__INIT;
+    struct answer a;
+
+    r.body_case = EBM__REQUEST__BODY_METRICS;
+    r.metrics = m;
+    *next = 0;
+    enum ebm_status rc = call_ask(q->call, &r, &a, err);
+    for (size_t i = 0; rc == EBM_OK && i < a.reply->n_metrics; i++) {
+        const Ebm__Metric *row = a.reply->metrics[i];
+        if (row->n_value == METRIC_COUNT)
+            rc = rejudge_row(&q->judge, row->attempt, row->step, row->value, err);
+    }
+    if (rc == EBM_OK && a.reply->more_after > m->after_row)
+        *next = a.reply->more_after;
+    answer_fini(&a);
+    return rc;
+}
+
+static enum ebm_status judge_rows(struct inquiry *q, struct ebm_error *err)
+{
+    Ebm__Metrics m = EBM__METRICS__INIT;
+    struct detector_limits limits;
+    size_t n = q->history.reply->n_attempts;
+    enum ebm_status rc = EBM_OK;
+
+    if (n == 0)
+        return EBM_OK;
+    detector_limits_of(&q->spec, &limits);
+    rc = rejudge_init(&q->judge, &limits, q->attempt, n, err);
+    m.job = q->job;
+    m.limit = PAGE;
+    for (bool more = true; rc == EBM_OK && more;) {
+        uint64_t next;
+        rc = judge_page(q, &m, &next, err);
+        m.after_row = next;
+        more = next != 0;
+    }
+    return rc == EBM_OK ? rejudge_end(&q->judge, err) : rc;
+}
+
+static enum ebm_status inquire(struct inquiry *q, struct ebm_error *err)
+{
+    enum ebm_status rc = call_show(q->call, q->job, &q->shown, err);
+
+    if (rc == EBM_OK)
+        rc = read_spec(q, err);
+    if (rc == EBM_OK)
+        rc = read_history(q, err);
+    return rc == EBM_OK ? judge_rows(q, err) : rc;
+}
+
+/* ---- where it stands ---- */
+
+struct signal_row {
+    const char *signal, *what;
+    struct detector_reading r;
+    uint32_t over, need, window;
+};
+
+static struct value get_reading(const void *row, const struct column *c)
+{
+    double v = *(const double *)(const void *)((const char *)row + c->offset);
+
+    return isfinite(v) ? value_real(v) : value_null();
+}
+
+static const char *show_band(const void *row, const struct column *c, char scratch[HUMAN_MAX])
+{
+    const struct signal_row *s = row;
+
+    (void)c;
+    if (isnan(s->r.low))
+        return "not known yet";
+    if (isinf(s->r.low))
+        snprintf(scratch, HUMAN_MAX, "up to %.4g", s->r.high);
+    else
+        snprintf(scratch, HUMAN_MAX, "%.4g to %.4g", s->r.low, s->r.high);
+    return scratch;
+}
+
+static const char *show_share(const void *row, const struct column *c, char scratch[HUMAN_MAX])
+{
+    const struct signal_row *s = row;
+
+    (void)c;
+    if (!isfinite(s->r.share))
+        return "-";
+    snprintf(scratch, HUMAN_MAX, "%.0f %%", 100 * s->r.share);
+    return scratch;
+}
+
+static const char *show_sign(const void *row, const struct column *c, char scratch[HUMAN_MAX])
+{
+    const struct signal_row *s = row;
+
+    (void)c;
+    snprintf(scratch, HUMAN_MAX, "%u of %u (%u)", s->over, s->window, s->need);
+    return scratch;
+}
+
+static enum style style_share(const void *row)
+{
+    const struct signal_row *s = row;
+
+    return s->r.share >= 1 ? STYLE_RED : s->r.share >= 0.5 ? STYLE_YELLOW : STYLE_NONE;
+}
+
+#define READING(name) .get = get_reading, .offset = offsetof(struct signal_row, r.name)
+
+static const struct column signal_columns[] = {
+    {.key = "signal",
+     .title = "SIGNAL",
+     .member = MEMBER_TEXT,
+     .offset = offsetof(struct signal_row, signal)},
+    {.key = "now", .title = "NOW", .right = true, READING(now)},
+    {.key = "healthy", .title = "HEALTHY", .right = true, READING(healthy)},
+    {.key = "low", READING(low)},
+    {.key = "high", READING(high)},
+    {.title = "BAND", .show = show_band},
+    {.key = "share",
+     .title = "OF LIMIT",
+     .right = true,
+     READING(share),
+     .show = show_share,
+     .style = style_share},
+    {.title = "BEYOND IT (A SIGN FROM)", .show = show_sign},
+    {.key = "over", .member = MEMBER_U32, .offset = offsetof(struct signal_row, over)},
+    {.key = "need", .member = MEMBER_U32, .offset = offsetof(struct signal_row, need)},
+    {.key = "window", .member = MEMBER_U32, .offset = offsetof(struct signal_row, window)},
+};
+
+static void read_signal(const struct rejudge *j, enum detector_signal s, struct signal_row *out)
+{
+    unsigned need, window;
+
+    out->signal = detector_signal_name(s);
+    out->what = detector_signal_what(s, &need, &window);
+    detector_read(&j->now, &j->limits, j->value, s, &out->r);
+    out->over = out->r.over;
+    out->need = need;
+    out->window = window;
+}
+
+/* Of a job that is not trained now: as its recorded rows leave the detector. */
+static void tell_verdict(const struct inquiry *q)
+{
+    const Ebm__Stability *told = job_of(q)->stability;
+    const struct rejudge *j = &q->judge;
+    char text[OUTLOOK_MAX];
+
+    if (told != NULL) {
+        printf("%s: %s\n", told->verdict, told->outlook);
+        return;
+    }
+    outlook_say(&j->now, &j->limits, j->last.verdict, j->last.signal, j->last.suspicion,
+                j->last.reason, text);
+    printf("%s at step %" PRIu64 ": %s\n", outlook_word(&j->now, &j->limits, j->last.verdict),
+           j->last_step, text);
+}
+
+static void tell_recovery(const struct inquiry *q)
+{
+    const struct spec *s = &q->spec;
+    uint32_t used = job_of(q)->rollbacks_used;
+    int64_t most = s->stability.max_rollbacks;
+
+    if (s->stability.on_divergence != DIVERGENCE_ROLLBACK) {
+        printf("a divergence %s\n", s->stability.on_divergence == DIVERGENCE_PAUSE
+                                        ? "pauses it: on_divergence is pause"
+                                        : "ends it: on_divergence is fail");
+        return;
+    }
+    printf("%u of %" PRId64 " rollbacks used", used, most);
+    if (used < most)
+        printf("; the next one would be \"%s\"", ladder_name(ladder_at(s->stability.ladder, used)));
+    puts("");
+}
+
+static int print_standing(const struct inquiry *q)
+{
+    struct signal_row row[SIGNAL_COUNT];
+    const void *rows[SIGNAL_COUNT];
+    const struct call *c = q->call;
+    const Ebm__Job *j = job_of(q);
+    bool any = q->judge.rows > 0;
+
+    for (int s = 0; any && s < SIGNAL_COUNT; s++) {
+        read_signal(&q->judge, (enum detector_signal)s, &row[s]);
+        rows[s] = &row[s];
+    }
+    if (c->format == FORMAT_TABLE) {
+        printf("job %" PRIu64 " %s: %s, attempt %u, step %" PRIu64 " of %" PRIu64 "%s%s\n", j->job,
+               j->name, j->state, j->attempt, j->step, j->total_steps,
+               j->reason[0] != '\0' ? "; " : "", j->reason);
+        if (!any) {
+            puts("no metrics yet");
+            return CODE_OK;
+        }
+        tell_verdict(q);
+        tell_recovery(q);
+        puts("");
+    }
+    return call_done(record_list(signal_columns, sizeof signal_columns / sizeof signal_columns[0],
+                                 rows, any ? SIGNAL_COUNT : 0, c->format, &c->term, stdout));
+}
+
+/* ---- judged again ---- */
+
+static struct value get_attempt(const void *row, const struct column *c)
+{
+    (void)c;
+    return value_u64(((const struct rejudge_finding *)row)->in->attempt);
+}
+
+static struct value get_verdict(const void *row, const struct column *c)
+{
+    const struct rejudge_finding *f = row;
+
+    (void)c;
+    return value_text(f->verdict == VERDICT_OK ? "none" : detector_verdict_name(f->verdict));
+}
+
+static struct value get_signal(const void *row, const struct column *c)
+{
+    const struct rejudge_finding *f = row;
+
+    (void)c;
+    return f->signal == SIGNAL_COUNT ? value_null() : value_text(detector_signal_name(f->signal));
+}
+
+static struct value get_run(const void *row, const struct column *c)
+{
+    const struct rejudge_finding *f = row;
+
+    (void)c;
+    if (!f->run_too)
+        return value_text(f->verdict == VERDICT_TRIP ? "went on" : "");
+    return value_text("diverged");
+}
+
+static struct value get_run_onset(const void *row, const struct column *c)
+{
+    const struct rejudge_finding *f = row;
+
+    (void)c;
+    return f->run_too && f->in->onset > 0 ? value_u64(f->in->onset) : value_null();
+}
+
+static enum style style_verdict(const void *row)
+{
+    switch (((const struct rejudge_finding *)row)->verdict) {
+    case VERDICT_TRIP:
+        return STYLE_RED;
+    case VERDICT_OK:
+        return STYLE_NONE;
+    default:
+        return STYLE_YELLOW;
+    }
+}
+
+#define FINDING(kind, name) .member = (kind), .offset = offsetof(struct rejudge_finding, name)
+
+static const struct column finding_columns[] = {
+    {.key = "attempt", .title = "ATTEMPT", .right = true, .get = get_attempt},
+    {.key = "step", .title = "STEP", .right = true, FINDING(MEMBER_U64, step)},
+    {.key = "verdict", .title = "VERDICT", .get = get_verdict, .style = style_verdict},
+    {.key = "onset", .title = "ONSET", .right = true, FINDING(MEMBER_U64, onset)},
+    {.key = "signal", .get = get_signal},
+    {.key = "suspicion", FINDING(MEMBER_REAL, suspicion)},
+    {.key = "run", .title = "THE RUN", .get = get_run},
+    {.key = "run_onset", .get = get_run_onset},
+    {.key = "reason", .title = "WHY", FINDING(MEMBER_TEXT, reason)},
+};
+
+/* Divergences of the run itself that are none now, or elsewhere. */
+static uint64_t count_differing(const struct rejudge *j)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < j->findings; i++) {
+        const struct rejudge_finding *f = &j->finding[i];
+        bool trip = f->verdict == VERDICT_TRIP;
+        n += trip != f->run_too || (trip && f->onset != f->in->onset);
+    }
+    return n;
+}
+
+static void tell_replay(const struct inquiry *q)
+{
+    const struct rejudge *j = &q->judge;
+    uint64_t differ = 0;
+
+    printf("%" PRIu64 " steps of %zu attempt%s judged again", j->rows, j->attempts,
+           j->attempts == 1 ? "" : "s");
+    if (j->missing > 0)
+        printf(" (%" PRIu64 " steps have no row)", j->missing);
+    printf(": %" PRIu64 " trip%s, %" PRIu64 " warning%s, %" PRIu64 " skipped", j->trips,
+           j->trips == 1 ? "" : "s", j->warnings, j->warnings == 1 ? "" : "s", j->skips);
+    printf("; before that at most %.0f %% of a limit\n", 100 * j->nearest);
+    if (q->attempt[0].from_attempt == 0 && q->attempt[0].from_step > 0)
+        puts("a fork: what its parent's detector had learnt is not looked at");
+    for (size_t i = 0; i < j->findings; i++)
+        differ += j->finding[i].verdict == VERDICT_TRIP || j->finding[i].run_too;
+    if (differ == 0)
+        puts("the run itself was never stopped either");
+    else if (count_differing(j) == 0)
+        puts("the run itself was stopped in the same steps, with the same onsets");
+    else
+        puts("this is not what the run itself did: see the column THE RUN");
+}
+
+static int print_replay(const struct inquiry *q)
+{
+    const struct rejudge *j = &q->judge;
+    const struct call *c = q->call;
+    const void **rows = malloc((j->findings + 1) * sizeof *rows);
+
+    if (rows == NULL)
+        return call_done(false);
+    for (size_t i = 0; i < j->findings; i++)
+        rows[i] = &j->finding[i];
+    bool done = true;
+    if (c->format == FORMAT_TABLE && j->rows == 0)
+        printf("job %" PRIu64 " has no metrics yet\n", q->job);
+    else if (c->format == FORMAT_TABLE)
+        tell_replay(q);
+    if (c->format != FORMAT_TABLE || j->findings > 0) {
+        if (c->format == FORMAT_TABLE)
+            puts("");
+        done = record_list(finding_columns, sizeof finding_columns / sizeof finding_columns[0],
+                           rows, j->findings, c->format, &c->term, stdout);
+    }
+    free(rows);
+    return call_done(done);
+}
+
+int command_stability(struct call *c)
+{
+    struct inquiry *q = calloc(1, sizeof *q);
+    bool replay = args_has(&c->args, "replay");
+    struct ebm_error err;
+    int code;
+
+    if (q == NULL)
+        return call_done(false);
+    q->call = c;
+    q->job = args_job(&c->args, 0);
+    if (!replay && args_has(&c->args, "set")) {
+        ebm_fail(&err, EBM_EINVAL, "option '--set' goes with '--replay'");
+        code = call_fail_usage(c, &err);
+    } else if (inquire(q, &err) != EBM_OK) {
+        code = call_fail(&err);
+    } else {
+        code = replay ? print_replay(q) : print_standing(q);
+    }
+    fini(q);
+    return code;
+}
