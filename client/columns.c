@@ -248,6 +248,7 @@ const size_t job_column_count = COUNT(job_columns);
 const struct column job_detail_columns[] = {
     JOB_KEYS("STEP", show_steps),
     JOB_KEYS_MORE(SHOWN),
+    {.key = "happened", .title = "HAPPENED", JOB(MEMBER_TEXT, happened)},
     {.key = "verdict",
      .title = "STABILITY",
      .get = get_verdict,

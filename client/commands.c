@@ -73,7 +73,7 @@ static const struct option stability_options[] = {
     {.name = "set",
      .value = "KEY=VALUE",
      .repeats = true,
-     .help = "with --replay: another threshold, as stability.gap_deviations=6"},
+     .help = "for --replay, as stability.gap_deviations=6"},
     FORMAT,
     END};
 

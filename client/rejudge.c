@@ -67,7 +67,7 @@ static enum ebm_status leave(struct rejudge *r, struct ebm_error *err)
     if (f == NULL)
         return ebm_fail(err, EBM_ENOMEM, "out of memory for what stands out");
     f->in = a;
-    f->step = a->last_step + 1;
+    f->step = r->last_step > a->last_step ? r->last_step : a->last_step;
     f->onset = a->onset;
     f->signal = SIGNAL_COUNT;
     f->run_too = true;
@@ -118,6 +118,13 @@ static bool is_told(struct rejudge *r, const struct detector_judgement *j)
     return tells;
 }
 
+/* The step that was not taken may have been counted as the last one: it has a
+ * row as well. */
+static bool is_end(const struct rejudge_attempt *a, uint64_t step)
+{
+    return a->diverged && (step == a->last_step || step == a->last_step + 1);
+}
+
 static enum ebm_status note(struct rejudge *r, uint64_t step, const struct detector_judgement *j,
                             struct ebm_error *err)
 {
@@ -132,7 +139,7 @@ static enum ebm_status note(struct rejudge *r, uint64_t step, const struct detec
     f->verdict = j->verdict;
     f->signal = j->signal;
     f->suspicion = j->suspicion;
-    f->run_too = j->verdict == VERDICT_TRIP && a->diverged && step == a->last_step + 1;
+    f->run_too = j->verdict == VERDICT_TRIP && is_end(a, step);
     snprintf(f->reason, sizeof f->reason, "%s", j->reason);
     r->trips += j->verdict == VERDICT_TRIP;
     r->warnings += j->verdict == VERDICT_WARN;

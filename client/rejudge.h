@@ -13,7 +13,7 @@ struct rejudge_attempt {
     uint32_t from_attempt; /* whose checkpoint it started from; 0: nobody's here */
     uint64_t from_step, last_step;
     bool forgets;       /* its buffer began anew: the history does as well */
-    bool diverged;      /* the run itself said so, in the step after last_step */
+    bool diverged;      /* the run itself said so, in last_step or the one after it */
     uint64_t onset;     /* as the run said */
     const char *reason; /* the same; borrowed */
 };

@@ -356,6 +356,12 @@ static struct value get_signal(const void *row, const struct column *c)
     return f->signal == SIGNAL_COUNT ? value_null() : value_text(detector_signal_name(f->signal));
 }
 
+static struct value get_why(const void *row, const struct column *c)
+{
+    (void)c;
+    return value_text(((const struct rejudge_finding *)row)->reason);
+}
+
 static struct value get_run(const void *row, const struct column *c)
 {
     const struct rejudge_finding *f = row;
@@ -397,7 +403,7 @@ static const struct column finding_columns[] = {
     {.key = "suspicion", FINDING(MEMBER_REAL, suspicion)},
     {.key = "run", .title = "THE RUN", .get = get_run},
     {.key = "run_onset", .get = get_run_onset},
-    {.key = "reason", .title = "WHY", FINDING(MEMBER_TEXT, reason)},
+    {.key = "reason", .title = "WHY", .get = get_why},
 };
 
 /* Divergences of the run itself that are none now, or elsewhere. */
@@ -424,7 +430,9 @@ static void tell_replay(const struct inquiry *q)
         printf(" (%" PRIu64 " steps have no row)", j->missing);
     printf(": %" PRIu64 " trip%s, %" PRIu64 " warning%s, %" PRIu64 " skipped", j->trips,
            j->trips == 1 ? "" : "s", j->warnings, j->warnings == 1 ? "" : "s", j->skips);
-    printf("; before that at most %.0f %% of a limit\n", 100 * j->nearest);
+    if (j->trips == 0)
+        printf("; at most %.0f %% of a limit was reached", 100 * j->nearest);
+    puts("");
     if (q->attempt[0].from_attempt == 0 && q->attempt[0].from_step > 0)
         puts("a fork: what its parent's detector had learnt is not looked at");
     for (size_t i = 0; i < j->findings; i++)

@@ -1,0 +1,78 @@
+#include "story.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stability/ladder.h"
+
+/* The last rollback, and the attempt that it undid. */
+struct last {
+    struct store_attempt undone, after, before; /* before: the one visited last */
+    uint32_t rollbacks;
+};
+
+static bool look(void *arg, const struct store_attempt *a)
+{
+    struct last *l = arg;
+
+    if (strcmp(a->cause, "rollback") == 0) {
+        l->undone = l->before;
+        l->after = *a;
+        l->rollbacks++;
+    }
+    l->before = *a;
+    return true;
+}
+
+/* The overrides of an attempt, apart by blanks, as a rung made them. */
+static void read_change(const char *text, struct ladder_change *out)
+{
+    out->sets = 0;
+    while (*text != '\0' && out->sets < LADDER_SETS_MAX) {
+        size_t n = strcspn(text, " ");
+        if (n > 0)
+            snprintf(out->set[out->sets++], LADDER_SET_MAX, "%.*s", (int)n, text);
+        text += n + strspn(text + n, " ");
+    }
+}
+
+/* What a person changed. */
+static void tell_overrides(const struct ladder_change *c, struct buf *out)
+{
+    for (size_t i = 0; i < c->sets; i++)
+        if (strncmp(c->set[i], "noise_epoch=", 12) != 0)
+            buf_printf(out, "; %s", c->set[i]);
+}
+
+static void tell(const struct last *l, struct buf *out)
+{
+    struct ladder_change change;
+    char what[256];
+
+    if (l->after.from_checkpoint != 0)
+        buf_printf(out, "rolled back to %" PRIu64, l->after.from_step);
+    else
+        buf_puts(out, "rolled back to the start");
+    read_change(l->after.overrides, &change);
+    if (strcmp(l->after.actor, "ebmd") == 0) {
+        ladder_describe(&change, what, sizeof what); /* ", lr x0.5" */
+        buf_printf(out, ": %.*s%s%s", (int)strcspn(l->undone.reason, ";"), l->undone.reason,
+                   what[0] != '\0' ? "; " : "", what[0] != '\0' ? what + 2 : "");
+    } else {
+        buf_puts(out, " by hand");
+        tell_overrides(&change, out);
+    }
+    if (l->rollbacks > 1)
+        buf_printf(out, " (the last of %u rollbacks)", l->rollbacks);
+}
+
+enum ebm_status story_tell(struct daemon *d, int64_t job, struct buf *out, struct ebm_error *err)
+{
+    struct last l = {.rollbacks = 0};
+    enum ebm_status rc = store_attempt_each(d->store, job, look, &l, err);
+
+    if (rc == EBM_OK && l.rollbacks > 0)
+        tell(&l, out);
+    return rc;
+}
