@@ -134,7 +134,9 @@ void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64
         return;
     if (rung >= LADDER_GENTLE) {
         lr *= rung == LADDER_OLDER ? OLDER : GENTLE;
-        size *= rung == LADDER_OLDER ? OLDER : GENTLE;
+        /* Chains from noise have but these steps to come to the data in. */
+        if (s->sampler.init != CHAIN_NOISE)
+            size *= rung == LADDER_OLDER ? OLDER : GENTLE;
         steps *= STEPS_GENTLE;
     }
     add(out, "intervention.at_step=%" PRIu64, at_step);

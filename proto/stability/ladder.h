@@ -14,7 +14,8 @@ enum ladder_rung {
     LADDER_RELOAD, /* the newest checkpoint, whatever it is worth, and nothing else: to compare with
                     */
     LADDER_NOISE,  /* new noise, other batches, outliers out of the buffer */
-    LADDER_GENTLE, /* half the learning rate; half as many Langevin steps again, of half the size */
+    LADDER_GENTLE, /* half the learning rate; half as many Langevin steps again, of half the size
+                      unless chains begin from noise */
     LADDER_FIRM,   /* more data noise, energy L2, clips; a new buffer, warmed up */
     LADDER_OLDER,  /* an older checkpoint, a quarter of the learning rate and of the step size */
     LADDER_COUNT

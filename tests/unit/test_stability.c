@@ -331,6 +331,19 @@ static void rungs_are_read(void **state)
     assert_int_equal(ladder_at("noise gentle", 7), LADDER_GENTLE);
 }
 
+/* Which must come all the way in the steps that they have. */
+static void chains_from_noise_keep_their_step(void **state)
+{
+    struct spec s = {.sampler = {.steps = 60, .step_size = 20, .init = CHAIN_NOISE},
+                     .intervention = {.lr_factor = 1, .steps_factor = 1, .step_size_factor = 1}};
+    struct ladder_change c;
+
+    (void)state;
+    ladder_plan(&s, LADDER_FIRM, true, 400, 1, &c);
+    assert_string_equal(set_of(&c, "intervention.step_size_factor"), "1");
+    assert_string_equal(set_of(&c, "intervention.steps_factor"), "1.5");
+}
+
 static void rungs_escalate(void **state)
 {
     struct spec s = {.sampler = {.steps = 60, .step_size = 20, .gradient_clip = 0.03},
@@ -381,6 +394,7 @@ int main(void)
         cmocka_unit_test(median_and_deviation),
         cmocka_unit_test(rungs_are_read),
         cmocka_unit_test(rungs_escalate),
+        cmocka_unit_test(chains_from_noise_keep_their_step),
     };
 
     return cmocka_run_group_tests_name("stability", tests, NULL, NULL);
