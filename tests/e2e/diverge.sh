@@ -47,6 +47,35 @@ case_a_burst_is_undone_by_itself() {
     # The step that was not taken has its figures, and says how far out it was.
     ebmctl metrics "$job" --attempt 1 -o json |
         jq -e '.[-1].suspicion >= 1' >/dev/null || fail "the last row is not suspicious"
+    contains "what happened" "rolled back to 300: " "$(ebmctl show "$job" -o json | jq -r .happened)"
+    # Judged again, the same; with the detector off, what is not finite is seen alone.
+    equal "the replay" "1/trip/diverged/$onset/$onset" "$(ebmctl stability "$job" --replay -o json |
+        jq -r '[.[] | "\(.attempt)/\(.verdict)/\(.run)/\(.onset)/\(.run_onset)"] | join(" ")')"
+    contains "the replay" "in the same steps, with the same onsets" "$(ebmctl stability "$job" --replay)"
+    equal "without a detector" "none/diverged" \
+        "$(ebmctl stability "$job" --replay --set stability.detector=off -o json |
+            jq -r '[.[] | "\(.verdict)/\(.run)"] | join(" ")')"
+    equal "signals" 7 "$(ebmctl stability "$job" -o json | jq 'length')"
+    ebmctl stability "$job" --replay --set optimizer.lr=1 >out 2>&1 &&
+        fail "a learning rate was taken for a threshold"
+    contains "what may be set" "only stability.* changes" "$(cat out)"
+}
+
+case_a_watch_ends_by_rules() {
+    toy_spec
+    start_ebmd
+    local good bad code=0
+    good=$(submit)
+    bad=$(submit --set stability.max_energy=1e-9 --set stability.on_divergence=fail)
+    ebmctl watch "$good" "$bad" --exit any=diverged:3,all=succeeded:0 >out || code=$?
+    equal "one diverged" 3 "$code"
+    code=0
+    ebmctl watch "$good" --exit any=diverged:3,all=succeeded:0 >out || code=$?
+    equal "all succeeded" 0 "$code"
+    code=0
+    ebmctl watch "$good" --exit any=divergd:3 >out 2>&1 || code=$?
+    equal "a state that is none" 2 "$code"
+    contains "a suggestion" "diverged" "$(cat out)"
 }
 
 case_the_same_whatever_is_killed() {

@@ -97,6 +97,7 @@ static void send_beat(struct actor *a)
     body.step = a->step;
     body.phase = "training";
     body.command_seen = a->command_seen;
+    body.stability = a->stability;
     m.body_case = EBM__FROM_WORKER__BODY_HEARTBEAT;
     m.heartbeat = &body;
     actor_send(a, &m, NULL, 0);

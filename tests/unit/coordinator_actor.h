@@ -13,8 +13,9 @@ struct actor {
     uint64_t fence;
     char token[STORE_TOKEN_MAX];
     uint64_t step, command_seen, uploads, left_out;
-    uint64_t onset; /* of a divergence, for actor_finish */
-    Ebm__ToWorker *heard; /* the newest message that was waited for */
+    uint64_t onset;            /* of a divergence, for actor_finish */
+    Ebm__Stability *stability; /* borrowed: in its heartbeats; NULL: none */
+    Ebm__ToWorker *heard;      /* the newest message that was waited for */
     struct buf bulk;
 };
 

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "watch/chart.h"
 #include "utf8.h"
+#include "watch/chart.h"
 
 static const struct term ascii = {.tty = true};
 static const struct term plain = {.unicode = true};

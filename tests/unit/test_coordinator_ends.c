@@ -277,6 +277,8 @@ static void a_divergence_goes_back_to_the_newest_healthy(void **state)
     wait_attempt(s, job, 2);
     struct store_attempt row = stage_attempt(s, job, 2);
     assert_int_equal(row.from_checkpoint, id[2]);
+    assert_string_equal(stage_show(s, job)->happened,
+                        "rolled back to 150: the worker says why; buffer: outliers purged");
     assert_string_equal(row.cause, "rollback");
     assert_string_equal(row.actor, "ebmd");
     assert_string_equal(row.overrides, "noise_epoch=1 intervention.at_step=150 "

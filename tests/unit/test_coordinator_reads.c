@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* ---- metrics ---- */
@@ -158,6 +159,44 @@ static void the_newest_metrics_are_on_the_job(void **state)
     actor_close(&a);
     stage_reopen(s); /* from the store */
     assert_true(stage_show(s, job)->energy_gap == 0.5 + METRIC_ENERGY_GAP);
+}
+
+static void what_the_detector_says_is_on_the_job(void **state)
+{
+    struct stage *s = *state;
+    Ebm__Stability told = EBM__STABILITY__INIT;
+    struct actor a;
+    char longest[2000];
+    int64_t job = SUBMIT(s);
+
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    actor_start(&a, s, job, 0);
+    assert_null(stage_show(s, job)->stability);
+    told.verdict = (char *)"warn";
+    told.signal = (char *)"langevin-grad";
+    told.outlook = (char *)"r_t left its band";
+    told.suspicion = 1.5;
+    told.langevin_low = 0.01;
+    told.langevin_high = 0.1;
+    a.stability = &told;
+    actor_beat(&a, 7);
+    actor_rows(&a, 1, 1, 7);
+    actor_expect(&a, EBM__TO_WORKER__BODY_METRICS_ACK);
+    const Ebm__Job *m = stage_show(s, job);
+    assert_non_null(m->stability);
+    assert_string_equal(m->stability->verdict, "warn");
+    assert_string_equal(m->stability->signal, "langevin-grad");
+    assert_string_equal(m->stability->outlook, "r_t left its band");
+    assert_true(m->stability->suspicion == 1.5 && m->stability->langevin_high == 0.1);
+    assert_string_equal(m->health, "suspect");
+    told.verdict = told.signal = told.outlook = longest;
+    actor_beat(&a, 8);
+    assert_true(strlen(stage_show(s, job)->stability->outlook) < 400);
+    actor_close(&a);
+    stage_end_mpirun(s, job, 1);
+    STAGE_UNTIL(s, stage_attempt(s, job, 1).ended_ms != 0);
+    assert_null(stage_show(s, job)->stability); /* nobody trains it */
 }
 
 /* ---- logs ---- */
@@ -412,6 +451,7 @@ int main(void)
         T(metrics_are_told_apart_by_attempt_and_line),
         T(pages_of_a_line_lose_nothing),
         T(the_newest_metrics_are_on_the_job),
+        T(what_the_detector_says_is_on_the_job),
         T(logs_come_in_pieces),
         T(a_log_that_is_not_there_yet_is_empty),
         T(a_log_is_no_link_to_elsewhere),

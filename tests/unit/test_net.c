@@ -172,7 +172,9 @@ static void the_table_shows_shapes_and_counts(void **state)
     buf_init(&out);
     settle_preset("conv-seed", image);
     net_print(&net, &out);
-    assert_non_null(strstr(buf_text(&out), "256 x 2 x 2" "              " "295,168\n"));
+    assert_non_null(strstr(buf_text(&out), "256 x 2 x 2"
+                                           "              "
+                                           "295,168\n"));
     assert_non_null(strstr(buf_text(&out), "\n393,345 parameters"));
     buf_fini(&out);
 }

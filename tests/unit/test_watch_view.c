@@ -198,6 +198,34 @@ static struct stage *panel_make(void)
     return s;
 }
 
+/* The edges of a band are not there before there is one. */
+static void test_panel_stability(void **state)
+{
+    struct stage *s = panel_make();
+    Ebm__Stability told = EBM__STABILITY__INIT;
+    Ebm__Job j = job_of(42, "running", 1450, 2345);
+
+    (void)state;
+    told.verdict = (char *)"warn";
+    told.outlook = (char *)"r_t left its band; a second sign is a trip";
+    j.stability = &told;
+    struct watch_job *w = watch_jobs_put(&s->data.jobs, &j);
+    for (size_t i = 0; i < w->rows.count; i++) {
+        double *v = w->rows.row[i].value;
+        bool known = i >= w->rows.count / 2;
+        v[METRIC_LANGEVIN_GRAD] = 2;
+        v[METRIC_LANGEVIN_LOW] = known ? 1 : (double)NAN;
+        v[METRIC_LANGEVIN_HIGH] = known ? 4 : (double)NAN;
+    }
+    draw(s, &colour, 100, 30);
+    assert_fits(s, 100, 30);
+    assert_shows(s, "stability warn  r_t left its band; a second sign is a trip");
+    assert_shows(s, "r_t 2 healthy 1 to 4");
+    for (size_t i = 0; i < s->frame.count; i++)
+        assert_null(strchr(bare(frame_line(&s->frame, i)), '!'));
+    stage_free(s);
+}
+
 static void test_panel(void **state)
 {
     struct stage *s = panel_make();
@@ -559,14 +587,23 @@ static void test_any_height(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_panel),          cmocka_unit_test(test_panel_aligns),
-        cmocka_unit_test(test_panel_small),    cmocka_unit_test(test_panel_fits),
-        cmocka_unit_test(test_panel_ascii),    cmocka_unit_test(test_panel_plain),
-        cmocka_unit_test(test_panel_extremes), cmocka_unit_test(test_panel_new_job),
-        cmocka_unit_test(test_notices),        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_list_keys),      cmocka_unit_test(test_single_has_no_list),
-        cmocka_unit_test(test_list_fits),      cmocka_unit_test(test_list_empties),
-        cmocka_unit_test(test_visible),        cmocka_unit_test(test_any_height),
+        cmocka_unit_test(test_panel_stability),
+        cmocka_unit_test(test_panel),
+        cmocka_unit_test(test_panel_aligns),
+        cmocka_unit_test(test_panel_small),
+        cmocka_unit_test(test_panel_fits),
+        cmocka_unit_test(test_panel_ascii),
+        cmocka_unit_test(test_panel_plain),
+        cmocka_unit_test(test_panel_extremes),
+        cmocka_unit_test(test_panel_new_job),
+        cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_list_keys),
+        cmocka_unit_test(test_single_has_no_list),
+        cmocka_unit_test(test_list_fits),
+        cmocka_unit_test(test_list_empties),
+        cmocka_unit_test(test_visible),
+        cmocka_unit_test(test_any_height),
     };
     setlocale(LC_CTYPE, "C.UTF-8");
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@ POINTS = "[ {dense: 128}, ACT, {dense: 128}, ACT, {dense: 1} ]"
 
 IMAGES = """name: NAME
 seed: SEED
-data: {{ dataset: "DATA", noise_std: {noise}, batch_size: 16 }}
+data: {{ dataset: "DATA", noise_std: {noise}, batch_size: {batch} }}
 model: {{ layers: {layers} }}
 objective: {{ energy_l2: {l2} }}
 sampler: {{ steps: {k}, step_size: {step}, noise_std: 0.005, gradient_clip: {clip}, clamp: [0.0, 1.0], init: {init} }}
@@ -28,12 +28,12 @@ train: {{ steps: STEPS }}
 checkpoint: {{ every_steps: 100, keep_last: 3 }}
 """
 
-CALM = dict(noise=0.03, layers=CONV.replace("ACT", "swish"), l2=0.1, k=20, step=20.0, clip=0.03,
+CALM = dict(batch=16, noise=0.03, layers=CONV.replace("ACT", "swish"), l2=0.1, k=20, step=20.0, clip=0.03,
             init="replay", lr=1e-4, norm=0.1)
 # Stable, but with little to hold it: no clips, hardly any regularisation.
 BARE = {**CALM, "clip": 0, "norm": 0, "l2": 0.01, "noise": 0.01, "lr": 3e-4}
 # As many first attempts look: ReLU, no regularisation, no clips.
-WILD = dict(noise=0.0, layers=CONV.replace("ACT", "relu"), l2=0, k=10, step=20.0, clip=0,
+WILD = dict(batch=16, noise=0.0, layers=CONV.replace("ACT", "relu"), l2=0, k=10, step=20.0, clip=0,
             init="replay", lr=1e-3, norm=0)
 TOY_CALM = dict(toy="rings", noise=0.05, layers=POINTS.replace("ACT", "swish"), l2=0.1, k=20, lr=1e-3)
 
@@ -70,11 +70,12 @@ POLICIES = {
 # bad steps, which is the same for gradients.
 UNGUARDED = ["replay.quarantine=0", "replay.max_age=0", "stability.skip_bad_steps=0"]
 
-# A run that faults are put into: its name, its spec, overrides.
+# A run that faults are put into: its name, its spec, overrides. Each of two
+# ranks has a shard of the batch.
 FAULT_RUNS = [
-    ("guarded", CALM, []),
-    ("bare", BARE, []),
-    ("unguarded", BARE, UNGUARDED),
+    ("guarded", {**CALM, "batch": 32}, []),
+    ("bare", {**BARE, "batch": 32}, []),
+    ("unguarded", {**BARE, "batch": 32}, UNGUARDED),
 ]
 
 # name: environment and overrides from the step of the fault on, ranks.
