@@ -8,7 +8,6 @@
 #include "jobs.h"
 #include "keeper.h"
 #include "lineage.h"
-#include "story.h"
 
 enum { JOBS_A_PAGE = 5000, EVENTS_A_PAGE = 5000, METRICS_A_PAGE = 10000 };
 
@@ -114,19 +113,6 @@ static enum ebm_status fill_detail(struct daemon *d, Ebm__Job *m, struct reply *
     return rc;
 }
 
-static enum ebm_status fill_story(struct daemon *d, Ebm__Job *m, struct reply *r,
-                                  struct ebm_error *err)
-{
-    struct buf text;
-
-    buf_init(&text);
-    enum ebm_status rc = story_tell(d, (int64_t)m->job, &text, err);
-    if (rc == EBM_OK && buf_ok(&text))
-        m->happened = reply_text(r, buf_text(&text));
-    buf_fini(&text);
-    return rc;
-}
-
 enum ebm_status control_show(struct daemon *d, const Ebm__Request *request, struct reply *reply,
                              struct ebm_error *err)
 {
@@ -140,7 +126,7 @@ enum ebm_status control_show(struct daemon *d, const Ebm__Request *request, stru
         return EBM_OK; /* the sealing tells */
     REPLY_ADD(reply, jobs, m);
     rc = fill_detail(d, m, reply, err);
-    return rc == EBM_OK ? fill_story(d, m, reply, err) : rc;
+    return rc == EBM_OK ? jobs_view_story(d, m, reply, err) : rc;
 }
 
 /* ---- checkpoints ---- */

@@ -36,5 +36,8 @@ enum ebm_status jobs_origin(struct daemon *d, int64_t job, const struct lineage 
 /* A row for clients: the store's, with what is newer in memory, and the
  * reason why it waits. NULL when out of memory (then r->failed). */
 Ebm__Job *jobs_view(struct daemon *d, const struct store_job *job, struct reply *r);
+/* Adds what happened to it; see story.h. */
+enum ebm_status jobs_view_story(struct daemon *d, Ebm__Job *m, struct reply *r,
+                                struct ebm_error *err);
 
 #endif

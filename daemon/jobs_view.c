@@ -1,11 +1,14 @@
 /* Jobs as clients see them. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "jobs.h"
 #include "outcome.h"
 #include "queue.h"
+#include "story.h"
 
 static const char *health_of(const struct store_job *j, const struct live *l)
 {
@@ -95,11 +98,25 @@ static const char *reason_of(struct daemon *d, const struct store_job *j,
     return j->reason;
 }
 
+enum ebm_status jobs_view_story(struct daemon *d, Ebm__Job *m, struct reply *r,
+                                struct ebm_error *err)
+{
+    struct buf text;
+
+    buf_init(&text);
+    enum ebm_status rc = story_tell(d, (int64_t)m->job, &text, err);
+    if (rc == EBM_OK && buf_ok(&text))
+        m->happened = reply_text(r, buf_text(&text));
+    buf_fini(&text);
+    return rc;
+}
+
 Ebm__Job *jobs_view(struct daemon *d, const struct store_job *job, struct reply *r)
 {
     const Ebm__Job empty = EBM__JOB__INIT;
     const struct live *l = live_find(&d->live, job->id);
     char text[STORE_REASON_MAX];
+    struct ebm_error err;
     Ebm__Job *m = reply_alloc(r, sizeof *m);
 
     if (m == NULL)
@@ -110,6 +127,8 @@ Ebm__Job *jobs_view(struct daemon *d, const struct store_job *job, struct reply 
     if (l != NULL && l->attempt == job->attempt) {
         fill_live(m, l);
         fill_stability(m, l, r);
+        if (job->attempt > 1 && jobs_view_story(d, m, r, &err) != EBM_OK)
+            log_warn("story", "job=%" PRId64 " error=\"%s\"", job->id, err.text);
     }
     m->health = (char *)health_of(job, l);
     m->reason = reply_text(r, reason_of(d, job, text));

@@ -92,6 +92,7 @@ struct watch_job *watch_jobs_put(struct watch_jobs *t, const Ebm__Job *told)
               told->stability != NULL ? told->stability->verdict : "");
     copy_text(j->outlook, sizeof j->outlook,
               told->stability != NULL ? told->stability->outlook : "");
+    copy_text(j->happened, sizeof j->happened, told->happened);
     j->state = job_state_from_name(told->state);
     j->rows_settled = j->rows_settled && !job_state_is_live(j->state);
     j->step = told->step;

@@ -24,6 +24,7 @@ struct watch_job {
     int64_t started_ms, ended_ms; /* wall clock */
     double rate, langevin_grad, energy_gap;
     char verdict[WATCH_WORD], outlook[WATCH_TEXT]; /* "": it is not trained now */
+    char happened[WATCH_TEXT];                     /* of its last rollback; "": none */
     unsigned round;                                /* the last round of questions that saw it */
     struct watch_rows rows;
     int64_t rows_ms;   /* monotonic, of the last question for rows; 0: never */

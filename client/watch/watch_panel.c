@@ -88,13 +88,16 @@ static void put_reason(struct panel *p, struct frame *f, size_t right, size_t li
 
     (void)line, (void)lines;
     frame_limit(f, right);
-    frame_put(f, job_state_is_final(p->job->state) ? style : STYLE_NONE, p->job->reason);
+    if (p->job->reason[0] != '\0')
+        frame_put(f, job_state_is_final(p->job->state) ? style : STYLE_NONE, p->job->reason);
+    else
+        frame_put(f, STYLE_BLUE, p->job->happened);
     frame_limit(f, f->width);
 }
 
 static size_t count_reason(const struct panel *p)
 {
-    return p->job->reason[0] != '\0';
+    return p->job->reason[0] != '\0' || p->job->happened[0] != '\0';
 }
 
 /* The numbers that have no plot. */
