@@ -198,9 +198,11 @@ static void begin_table(struct record_writer *w)
     w->table = table_create(shown);
     shown = 0;
     for (size_t i = 0; w->table != NULL && i < w->count; i++)
-        if (w->columns[i].title != NULL)
+        if (w->columns[i].title != NULL) {
+            table_narrow(w->table, shown, w->columns[i].whole, w->columns[i].spare);
             table_column(w->table, shown++, w->columns[i].title,
                          w->columns[i].right ? TABLE_RIGHT : TABLE_LEFT);
+        }
 }
 
 static void flush(struct record_writer *w)

@@ -54,6 +54,8 @@ struct column {
     const char *key;   /* in JSON and CSV; NULL: not there */
     const char *title; /* in a table; NULL: not there */
     bool right;        /* aligned to the right in a table */
+    bool whole;        /* on a narrow terminal: see table_narrow */
+    unsigned spare;
     enum member member;
     size_t offset;
     struct value (*get)(const void *row, const struct column *c);

@@ -200,9 +200,9 @@ static const char *show_band(const void *row, const struct column *c, char scrat
     if (isnan(s->r.low))
         return "not known yet";
     if (isinf(s->r.low))
-        snprintf(scratch, HUMAN_MAX, "up to %.4g", s->r.high);
+        snprintf(scratch, HUMAN_MAX, "up to %.3g", s->r.high);
     else
-        snprintf(scratch, HUMAN_MAX, "%.4g to %.4g", s->r.low, s->r.high);
+        snprintf(scratch, HUMAN_MAX, "%.3g to %.3g", s->r.low, s->r.high);
     return scratch;
 }
 
@@ -222,7 +222,7 @@ static const char *show_sign(const void *row, const struct column *c, char scrat
     const struct signal_row *s = row;
 
     (void)c;
-    snprintf(scratch, HUMAN_MAX, "%u of %u (%u)", s->over, s->window, s->need);
+    snprintf(scratch, HUMAN_MAX, "%u/%u (%u)", s->over, s->window, s->need);
     return scratch;
 }
 
@@ -251,7 +251,7 @@ static const struct column signal_columns[] = {
      READING(share),
      .show = show_share,
      .style = style_share},
-    {.title = "BEYOND IT (A SIGN FROM)", .show = show_sign},
+    {.title = "BEYOND (SIGN AT)", .show = show_sign},
     {.key = "over", .member = MEMBER_U32, .offset = offsetof(struct signal_row, over)},
     {.key = "need", .member = MEMBER_U32, .offset = offsetof(struct signal_row, need)},
     {.key = "window", .member = MEMBER_U32, .offset = offsetof(struct signal_row, window)},

@@ -5,7 +5,11 @@
 
 #include "utf8.h"
 
-enum { GAP = 2, NARROWEST = 6 /* columns that a cut column keeps */ };
+enum {
+    GAP = 2,
+    READABLE = 20, /* columns that a cut column is left, if others can be spared */
+    NARROWEST = 6  /* ... or if not */
+};
 
 struct cell {
     size_t offset, width; /* in `texts`; in columns */
@@ -18,6 +22,8 @@ struct table {
         const char *title; /* borrowed */
         enum table_align align;
         size_t width;
+        bool whole, left_out;
+        unsigned spare;
     } column[TABLE_COLUMNS_MAX];
     struct buf texts, cells;
     size_t count;
@@ -49,6 +55,12 @@ void table_column(struct table *t, size_t column, const char *title, enum table_
     t->column[column].width = utf8_width(title);
 }
 
+void table_narrow(struct table *t, size_t column, bool whole, unsigned spare)
+{
+    t->column[column].whole = whole;
+    t->column[column].spare = spare;
+}
+
 void table_cell(struct table *t, const char *text, enum style style)
 {
     struct cell c = {t->texts.size, utf8_width(text), style};
@@ -65,22 +77,49 @@ size_t table_rows(const struct table *t)
     return t->count / t->columns;
 }
 
-/* Cuts the widest left-aligned columns to one width, so that all columns fit
- * or that width is the narrowest. */
+static bool is_cut(const struct table *t, size_t i)
+{
+    return t->column[i].align == TABLE_LEFT && !t->column[i].whole;
+}
+
+/* Leaves columns out until the others can be read: once, with the titles. */
+static void spare(struct table *t, size_t available)
+{
+    for (;;) {
+        size_t total = 0, next = t->columns;
+        for (size_t i = 0; i < t->columns; i++) {
+            size_t width = t->column[i].width;
+            if (t->column[i].left_out)
+                continue;
+            total += GAP + (is_cut(t, i) && width > READABLE ? READABLE : width);
+            if (t->column[i].spare > 0 &&
+                (next == t->columns || t->column[i].spare > t->column[next].spare))
+                next = i;
+        }
+        if (total <= available + GAP || next == t->columns)
+            return;
+        t->column[next].left_out = true;
+    }
+}
+
+/* Leaves spare columns out, then cuts the widest left-aligned ones to one
+ * width, so that all columns fit or that width is the narrowest. */
 static void squeeze(struct table *t, size_t available, size_t width[TABLE_COLUMNS_MAX])
 {
     size_t total = 0, widest = 0;
 
+    if (!t->titled && available < SIZE_MAX)
+        spare(t, available);
     for (size_t i = 0; i < t->columns; i++) {
-        width[i] = t->column[i].width;
-        total += width[i] + (i > 0 ? GAP : 0);
-        if (t->column[i].align == TABLE_LEFT && width[i] > widest)
+        width[i] = t->column[i].left_out ? 0 : t->column[i].width;
+        total += width[i] > 0 ? width[i] + (total > 0 ? GAP : 0) : 0;
+        if (is_cut(t, i) && width[i] > widest)
             widest = width[i];
     }
     /* More than the terminal is wide is never kept: no need to count it down. */
     for (size_t cut = widest < available ? widest : available; total > available; cut--) {
         for (size_t i = 0; i < t->columns; i++)
-            if (t->column[i].align == TABLE_LEFT && width[i] > cut && total > available) {
+            if (is_cut(t, i) && width[i] > cut && total > available) {
                 size_t less =
                     width[i] - cut < total - available ? width[i] - cut : total - available;
                 width[i] -= less;
@@ -142,16 +181,18 @@ static void put_cell(struct line *l, const char *text, size_t natural, size_t wi
 static void print_titles(const struct table *t, const size_t *width, struct line *l)
 {
     for (size_t i = 0; i < t->columns; i++)
-        put_cell(l, t->column[i].title, utf8_width(t->column[i].title), width[i],
-                 t->column[i].align, STYLE_BOLD);
+        if (width[i] > 0)
+            put_cell(l, t->column[i].title, utf8_width(t->column[i].title), width[i],
+                     t->column[i].align, STYLE_BOLD);
 }
 
 static void print_cells(const struct table *t, const size_t *width, const struct cell *cells,
                         struct line *l)
 {
     for (size_t i = 0; i < t->columns; i++)
-        put_cell(l, (const char *)t->texts.data + cells[i].offset, cells[i].width, width[i],
-                 t->column[i].align, cells[i].style);
+        if (width[i] > 0)
+            put_cell(l, (const char *)t->texts.data + cells[i].offset, cells[i].width, width[i],
+                     t->column[i].align, cells[i].style);
 }
 
 static void print_row(const struct table *t, const struct term *term, const size_t *width,

@@ -307,6 +307,47 @@ static void test_table_widths(void **state)
     }
 }
 
+/* On a narrow terminal spare columns go first, a whole one stays as it is, and
+ * what was left out stays so in later stretches. */
+static void test_table_narrow(void **state)
+{
+    static const char *const cells[] = {"whole-word", "less needed", "least needed",
+                                        "a text that may well be cut"};
+    static const struct {
+        size_t width;
+        const char *first;
+    } rows[] = {
+        {0, "whole-word  less needed  least needed  a text that may well be cut\n"},
+        {64, "whole-word  less needed  least needed  a text that may well be \xe2\x80\xa6\n"},
+        {50, "whole-word  less needed  a text that may well be \xe2\x80\xa6\n"},
+        {34, "whole-word  a text that may well \xe2\x80\xa6\n"},
+        {25, "whole-word  a text that \xe2\x80\xa6\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct term term = {.tty = true, .unicode = true, .width = rows[i].width};
+        struct table *t = table_create(4);
+        struct buf b;
+        buf_init(&b);
+        for (size_t k = 0; k < 4; k++)
+            table_column(t, k, "T", TABLE_LEFT);
+        table_narrow(t, 0, true, 0);
+        table_narrow(t, 1, false, 1);
+        table_narrow(t, 2, false, 2);
+        for (int stretch = 0; stretch < 2; stretch++) {
+            for (size_t k = 0; k < 4; k++)
+                table_cell(t, cells[k], STYLE_NONE);
+            buf_clear(&b);
+            assert_true(table_print(t, &term, &b));
+            const char *text = buf_text(&b);
+            assert_string_equal(stretch == 0 ? strchr(text, '\n') + 1 : text, rows[i].first);
+        }
+        table_destroy(t);
+        buf_fini(&b);
+    }
+}
+
 /* A text of a megabyte does not make the squeeze crawl. */
 static void test_table_huge(void **state)
 {
@@ -476,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_table_colours),
         cmocka_unit_test(test_table_widths),
         cmocka_unit_test(test_table_huge),
+        cmocka_unit_test(test_table_narrow),
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_long_table),
         cmocka_unit_test(test_abandoned),
