@@ -9,6 +9,7 @@
 #include "base/fsio.h"
 #include "base/log.h"
 #include "stability/baseline.h"
+#include "train/hints.h"
 #include "train/sheet.h"
 #include "train/snapshot.h"
 
@@ -66,6 +67,22 @@ static void write_rows(const struct evidence *e, const char *dir)
 
 /* ---- words ---- */
 
+/* The signals as they stood against their limits. */
+static void put_signals(const struct trainer *t, const double *value, struct buf *b)
+{
+    struct detector_reading r;
+
+    buf_printf(b, "\n%-28s %14s %14s %14s   %s\n", "sign", "at this step", "healthy",
+               "of its limit", "beyond it");
+    for (int s = 0; s < SIGNAL_COUNT; s++) {
+        unsigned need, window;
+        const char *what = detector_signal_what((enum detector_signal)s, &need, &window);
+        detector_read(&t->detector, &t->limits, value, (enum detector_signal)s, &r);
+        buf_printf(b, "%-28s %14.6g %14.6g %12.0f %%   %u of %u steps\n", what, r.now, r.healthy,
+                   100 * r.share, r.over, window);
+    }
+}
+
 static void write_words(const struct trainer *t, const struct step_result *r, const char *dir)
 {
     struct buf b;
@@ -88,6 +105,8 @@ static void write_words(const struct trainer *t, const struct step_result *r, co
                r->value[METRIC_DATA_STD]);
     buf_printf(&b, "%-28s %14.6g\n", "fresh chains over the others", r->value[METRIC_FRESH_GAP]);
     buf_printf(&b, "%-28s %14.6g\n", "share at a clamp bound", r->value[METRIC_SATURATION]);
+    put_signals(t, r->value, &b);
+    hints_write(&t->detector, &t->limits, r->value, &b);
     buf_printf(&b, "\nevidence.csv: the last steps; evidence.png: the samples whose energies are "
                    "farthest from their median, worst first\n");
     save(dir, "evidence.txt", &b);
