@@ -1,4 +1,6 @@
 /* Pictures of samples, beside the metrics. */
+#include <stdio.h>
+
 #include "sql/sql.h"
 #include "store/db.h"
 #include "store/metrics.h"
@@ -15,6 +17,31 @@ enum ebm_status metrics_picture_put(struct metrics *m, int64_t job, uint32_t att
     db_put_int(&q, (int64_t)step);
     db_put_blob(&q, png, n);
     return db_run(&q, err);
+}
+
+/* What is not there, with the nearest step that has one. */
+static enum ebm_status fail_step(struct metrics *m, int64_t job, uint32_t attempt, uint64_t step,
+                                 struct ebm_error *err)
+{
+    struct db_query q = db_query(m->db, SQL_PICTURE_NEAREST);
+    char of[32] = "";
+    uint64_t nearest = 0;
+
+    db_put_int(&q, job);
+    db_put_int(&q, (int64_t)step);
+    bool found = db_step(&q);
+    if (found)
+        nearest = (uint64_t)db_get_int(&q);
+    enum ebm_status status = db_end(&q, err);
+    if (status != EBM_OK)
+        return status;
+    if (attempt > 0)
+        snprintf(of, sizeof of, ", attempt %u", attempt);
+    if (!found)
+        return ebm_fail(err, EBM_ENOTFOUND, "no picture of job %lld yet", (long long)job);
+    return ebm_fail(err, EBM_ENOTFOUND,
+                    "no picture of job %lld%s, step %llu: the nearest is of step %llu",
+                    (long long)job, of, (unsigned long long)step, (unsigned long long)nearest);
 }
 
 enum ebm_status metrics_picture_get(struct metrics *m, int64_t job, uint32_t attempt, uint64_t step,
@@ -39,8 +66,7 @@ enum ebm_status metrics_picture_get(struct metrics *m, int64_t job, uint32_t att
         return status;
     if (any)
         return ebm_fail(err, EBM_ENOTFOUND, "no picture of job %lld yet", (long long)job);
-    return ebm_fail(err, EBM_ENOTFOUND, "no picture of job %lld, attempt %u, step %llu",
-                    (long long)job, attempt, (unsigned long long)step);
+    return fail_step(m, job, attempt, step, err);
 }
 
 static bool is_kept(uint64_t step, const uint64_t *keep_steps, size_t n)

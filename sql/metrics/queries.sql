@@ -60,6 +60,9 @@ SELECT step, png FROM picture WHERE job = ?1 ORDER BY attempt DESC, step DESC LI
 SELECT step, png FROM picture WHERE job = ?1 AND step = ?3 AND (attempt = ?2 OR ?2 = 0)
 ORDER BY attempt DESC LIMIT 1;
 
+-- name: picture_nearest
+SELECT step FROM picture WHERE job = ?1 ORDER BY abs(step - ?2), attempt DESC LIMIT 1;
+
 -- name: picture_ids
 SELECT id, step FROM picture WHERE job = ?1 ORDER BY attempt DESC, step DESC;
 
