@@ -322,7 +322,13 @@ enum ebm_status recovery_plan(struct daemon *d, struct store_job *job,
     if (rc != EBM_OK)
         return rc;
     spec_sample_range(&spec, &lo, &hi);
-    ladder_plan(&spec, step, rung > 0, from.id != 0 ? from.step : 0, (double)(hi - lo), &change);
+    const struct ladder_case the_case = {
+        .again = rung > 0,
+        .diverged = a->last_step,
+        .at_step = from.id != 0 ? from.step : 0,
+        .range = (double)(hi - lo),
+    };
+    ladder_plan(&spec, step, &the_case, &change);
     tell(&from, step, &change, say, size);
     return plan_change(d, job, &from, &change, err);
 }

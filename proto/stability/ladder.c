@@ -6,16 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SKIP_BATCHES = 200, BURN_IN = 5 };
+enum { SKIP_BATCHES = 200, BURN_IN = 5, RAMP_AFTER_MOST = 1000000000 };
 
 /* On the learning rate and on the size of a Langevin step. */
 #define GENTLE 0.5
 #define OLDER  0.25
 
-#define LR_LEAST     (1.0 / 64)
+#define LEAST (1.0 / 64)
+
 #define STEPS_GENTLE 1.5
-#define STEPS_MOST   4.0
-#define SIZE_LEAST   (1.0 / 64)
+#define STEPS_TRAVEL 2.0
+#define STEPS_MOST   8.0
 #define ENERGY_L2    0.1
 /* How far one Langevin step may move an element, as a share of the range:
  * the clip of the recipes for images (0.03 at a step size of 20), then 0.01. */
@@ -121,33 +122,61 @@ static void make_firm(const struct spec *s, double range, struct ladder_change *
         add(c, "optimizer.gradient_clip=%g", CLIP_NORM);
 }
 
-void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64_t at_step,
-                 double range, struct ladder_change *out)
+/* On what is left of the last intervention. */
+struct factors {
+    double lr, steps, size;
+};
+
+static bool is_relapse(const struct spec *s, const struct ladder_case *c)
 {
-    double lr = again ? s->intervention.lr_factor : 1,
-           steps = again ? s->intervention.steps_factor : 1,
-           size = again ? s->intervention.step_size_factor : 1;
-    bool whole = rung >= LADDER_FIRM;
+    const double f[] = {s->intervention.lr_factor, s->intervention.steps_factor,
+                        s->intervention.step_size_factor};
+    uint64_t end = (uint64_t)s->intervention.at_step + 2 * (uint64_t)s->intervention.ramp_after +
+                   (uint64_t)s->intervention.ramp_steps;
+
+    return !c->again && c->diverged < end && (f[0] != 1 || f[1] != 1 || f[2] != 1);
+}
+
+/* Chains from noise have but these steps to come to the data in: they get
+ * more of them, as long as they were. */
+static void make_gentle(const struct spec *s, enum ladder_rung rung, struct factors *f)
+{
+    bool travels = s->sampler.init == CHAIN_NOISE;
+    double by = rung == LADDER_OLDER ? OLDER : GENTLE;
+
+    f->lr *= by;
+    f->size *= travels ? 1 : by;
+    f->steps *= travels ? STEPS_TRAVEL : STEPS_GENTLE;
+    f->lr = f->lr > LEAST ? f->lr : LEAST;
+    f->size = f->size > LEAST ? f->size : LEAST;
+    f->steps = f->steps < STEPS_MOST ? f->steps : STEPS_MOST;
+}
+
+void ladder_plan(const struct spec *s, enum ladder_rung rung, const struct ladder_case *c,
+                 struct ladder_change *out)
+{
+    bool whole = rung >= LADDER_FIRM, relapse = is_relapse(s, c);
+    struct factors f = {1, 1, 1};
 
     *out = (struct ladder_change){.sets = 0};
     if (rung == LADDER_RELOAD)
         return;
-    if (rung >= LADDER_GENTLE) {
-        lr *= rung == LADDER_OLDER ? OLDER : GENTLE;
-        /* Chains from noise have but these steps to come to the data in. */
-        if (s->sampler.init != CHAIN_NOISE)
-            size *= rung == LADDER_OLDER ? OLDER : GENTLE;
-        steps *= STEPS_GENTLE;
-    }
-    add(out, "intervention.at_step=%" PRIu64, at_step);
+    if (c->again || relapse)
+        f = (struct factors){s->intervention.lr_factor, s->intervention.steps_factor,
+                             s->intervention.step_size_factor};
+    if (rung >= LADDER_GENTLE)
+        make_gentle(s, rung, &f);
+    add(out, "intervention.at_step=%" PRIu64, c->at_step);
     add(out, "intervention.skip_batches=%" PRId64, s->intervention.skip_batches + SKIP_BATCHES);
     add(out, "intervention.purge=%s", whole ? "all" : "outliers");
     add(out, "intervention.burn_in=%d", whole ? BURN_IN : 0);
-    add(out, "intervention.lr_factor=%.6g", lr > LR_LEAST ? lr : LR_LEAST);
-    add(out, "intervention.steps_factor=%.6g", steps < STEPS_MOST ? steps : STEPS_MOST);
-    add(out, "intervention.step_size_factor=%.6g", size > SIZE_LEAST ? size : SIZE_LEAST);
+    add(out, "intervention.lr_factor=%.6g", f.lr);
+    add(out, "intervention.steps_factor=%.6g", f.steps);
+    add(out, "intervention.step_size_factor=%.6g", f.size);
+    if (relapse && s->intervention.ramp_after <= RAMP_AFTER_MOST / 2)
+        add(out, "intervention.ramp_after=%" PRId64, 2 * s->intervention.ramp_after);
     if (whole)
-        make_firm(s, range, out);
+        make_firm(s, c->range, out);
 }
 
 /* How an override is said; the rest is not worth a word. */
@@ -161,6 +190,7 @@ static const struct {
     {"data.noise_std=", ", data noise %s", ""},
     {"objective.energy_l2=", ", energy L2 %s", ""},
     {"optimizer.gradient_clip=", ", gradient clip %s", ""},
+    {"intervention.ramp_after=", ", for %s steps", ""},
     {"intervention.purge=", ", buffer: %s purged", "none"},
 };
 

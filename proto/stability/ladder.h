@@ -14,8 +14,8 @@ enum ladder_rung {
     LADDER_RELOAD, /* the newest checkpoint, whatever it is worth, and nothing else: to compare with
                     */
     LADDER_NOISE,  /* new noise, other batches, outliers out of the buffer */
-    LADDER_GENTLE, /* half the learning rate; half as many Langevin steps again, of half the size
-                      unless chains begin from noise */
+    LADDER_GENTLE, /* half the learning rate; half as many Langevin steps again, of half the size;
+                      of chains from noise twice as many steps, of their size */
     LADDER_FIRM,   /* more data noise, energy L2, clips; a new buffer, warmed up */
     LADDER_OLDER,  /* an older checkpoint, a quarter of the learning rate and of the step size */
     LADDER_COUNT
@@ -38,12 +38,21 @@ struct ladder_change {
     size_t sets;
 };
 
-/* What this rung makes of a run of this spec that goes back to at_step. range
- * is that of a sample's elements. Factors and the batches that are left out
- * add up with those of the spec, so long as its last intervention holds
- * (`again`). */
-void ladder_plan(const struct spec *s, enum ladder_rung rung, bool again, uint64_t at_step,
-                 double range, struct ladder_change *out);
+/* A rollback that is to be planned. */
+struct ladder_case {
+    bool again;        /* not the first one of its incident */
+    uint64_t diverged; /* the step that was not taken */
+    uint64_t at_step;  /* where the run goes back to */
+    double range;      /* of a sample's elements */
+};
+
+/* What this rung makes of a run of this spec. Factors and the batches that
+ * are left out add up with those of the spec. The first rung of a new
+ * incident begins with factors of 1, unless the run needed those it had: when
+ * it has diverged while they went back to 1, or not long after, they hold
+ * again, and for twice as long. */
+void ladder_plan(const struct spec *s, enum ladder_rung rung, const struct ladder_case *c,
+                 struct ladder_change *out);
 
 /* Appends what a person should know of it: ", lr x0.5, K x1.5, buffer anew". */
 void ladder_describe(const struct ladder_change *c, char *out, size_t size);

@@ -340,8 +340,8 @@ static void the_ladder_begins_again_after_progress(void **state)
     } rows[] = {
         {120, 1, "intervention.skip_batches=200"},
         {130, 2, "intervention.lr_factor=0.5"},
-        {240, 1, "intervention.skip_batches=600"},
-        {250, 2, "intervention.lr_factor=0.5"},
+        {240, 1, "intervention.ramp_after=4000"}, /* it needed what it had */
+        {250, 2, "intervention.lr_factor=0.25"},
     };
     struct stage *s = *state;
     int64_t job = SUBMIT(s, .set = {"stability.clean_steps=100"});

@@ -331,6 +331,43 @@ static void rungs_are_read(void **state)
     assert_int_equal(ladder_at("noise gentle", 7), LADDER_GENTLE);
 }
 
+static void plan(const struct spec *s, enum ladder_rung rung, bool again, struct ladder_change *out)
+{
+    ladder_plan(s, rung,
+                &(struct ladder_case){.again = again, .diverged = 500, .at_step = 400, .range = 1},
+                out);
+}
+
+/* What diverges while its factors go back to 1, or soon after, needs them. */
+static void a_relapse_keeps_its_factors(void **state)
+{
+    static const struct {
+        uint64_t diverged;
+        bool again;
+        double lr;
+        const char *lr_factor, *ramp_after;
+    } rows[] = {
+        {2500, false, 0.25, "0.25", "4000"}, {5399, false, 0.25, "0.25", "4000"},
+        {5400, false, 0.25, "1", ""},        {2500, false, 1, "1", ""},
+        {2500, true, 0.25, "0.25", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct spec s = {.intervention = {.at_step = 400,
+                                                .lr_factor = rows[i].lr,
+                                                .steps_factor = 1,
+                                                .step_size_factor = 1,
+                                                .ramp_after = 2000,
+                                                .ramp_steps = 1000}};
+        const struct ladder_case c = {rows[i].again, rows[i].diverged, 400, 1};
+        struct ladder_change out;
+        ladder_plan(&s, LADDER_NOISE, &c, &out);
+        assert_string_equal(set_of(&out, "intervention.lr_factor"), rows[i].lr_factor);
+        assert_string_equal(set_of(&out, "intervention.ramp_after"), rows[i].ramp_after);
+    }
+}
+
 /* Which must come all the way in the steps that they have. */
 static void chains_from_noise_keep_their_step(void **state)
 {
@@ -339,9 +376,9 @@ static void chains_from_noise_keep_their_step(void **state)
     struct ladder_change c;
 
     (void)state;
-    ladder_plan(&s, LADDER_FIRM, true, 400, 1, &c);
+    plan(&s, LADDER_FIRM, true, &c);
     assert_string_equal(set_of(&c, "intervention.step_size_factor"), "1");
-    assert_string_equal(set_of(&c, "intervention.steps_factor"), "1.5");
+    assert_string_equal(set_of(&c, "intervention.steps_factor"), "2");
 }
 
 static void rungs_escalate(void **state)
@@ -353,25 +390,25 @@ static void rungs_escalate(void **state)
 
     (void)state;
     s.data.noise_std = 0.005;
-    ladder_plan(&s, LADDER_NOISE, false, 400, 1, &c);
+    plan(&s, LADDER_NOISE, false, &c);
     assert_string_equal(set_of(&c, "intervention.at_step"), "400");
     assert_string_equal(set_of(&c, "intervention.skip_batches"), "200");
     assert_string_equal(set_of(&c, "intervention.purge"), "outliers");
     assert_string_equal(set_of(&c, "intervention.lr_factor"), "1");
     s.intervention.skip_batches = 200;
-    ladder_plan(&s, LADDER_GENTLE, true, 400, 1, &c);
+    plan(&s, LADDER_GENTLE, true, &c);
     assert_string_equal(set_of(&c, "intervention.skip_batches"), "400");
     assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.5");
     assert_string_equal(set_of(&c, "intervention.steps_factor"), "1.5");
     assert_string_equal(set_of(&c, "intervention.step_size_factor"), "0.5");
     s.intervention.lr_factor = 0.5;
-    ladder_plan(&s, LADDER_FIRM, true, 400, 1, &c);
+    plan(&s, LADDER_FIRM, true, &c);
     assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.25");
     assert_string_equal(set_of(&c, "intervention.purge"), "all");
     assert_string_equal(set_of(&c, "data.noise_std"), "0.03");
     assert_string_equal(set_of(&c, "objective.energy_l2"), "0.1");
     assert_string_equal(set_of(&c, "sampler.gradient_clip"), "0.01");
-    ladder_plan(&s, LADDER_OLDER, false, 400, 1, &c);
+    plan(&s, LADDER_OLDER, false, &c);
     assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.25");
     assert_string_equal(set_of(&c, "intervention.step_size_factor"), "0.25");
 }
@@ -395,6 +432,7 @@ int main(void)
         cmocka_unit_test(rungs_are_read),
         cmocka_unit_test(rungs_escalate),
         cmocka_unit_test(chains_from_noise_keep_their_step),
+        cmocka_unit_test(a_relapse_keeps_its_factors),
     };
 
     return cmocka_run_group_tests_name("stability", tests, NULL, NULL);
