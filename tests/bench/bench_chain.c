@@ -6,7 +6,7 @@
  * many seconds that took: "chain" is a Langevin chain of STEPS for the whole
  * batch, "params" the parameter gradient of both sides, "pack" new parameters
  * for the engine, "first" the input gradient of the net's first layer alone,
- * "norms" the gradient norms of one Langevin step, "figures" the stability
+ * "norms" the gradient norms of a chain of STEPS, "figures" the stability
  * figures of a training step beside those.
  * "fma", "dot" and "amx" time 2^32 operations of the processor's own limit on
  * one core: fp32, bf16 products of vectors, and of tiles. */
@@ -198,11 +198,12 @@ static void do_norms(struct bench *b)
     volatile double norms = 0;
     double squares[WIDE];
 
-    for (size_t at = 0; at + WIDE <= b->batch || at == 0; at += WIDE) {
-        add_squares(b->x + at * b->d, b->batch < WIDE ? b->batch * b->d / WIDE : b->d, squares);
-        for (int l = 0; l < WIDE; l++)
-            norms += sqrt(squares[l]);
-    }
+    for (int64_t step = 0; step < b->spec.sampler.steps; step++)
+        for (size_t at = 0; at + WIDE <= b->batch || at == 0; at += WIDE) {
+            add_squares(b->x + at * b->d, b->batch < WIDE ? b->batch * b->d / WIDE : b->d, squares);
+            for (int l = 0; l < WIDE; l++)
+                norms += sqrt(squares[l]);
+        }
 }
 
 /* Moments of the samples, energies of both sides, and what follows from them. */

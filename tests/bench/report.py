@@ -148,7 +148,7 @@ def draw_bars(axes, title, results):
             precision = name.split()[1]
             texts = [f"{results[k]['ratio_' + precision]:.1f}x"
                      if "ratio_" + precision in results[k] else "" for k in at]
-            axes.bar_label(bars, texts, fontsize=7, padding=1)
+            axes.bar_label(bars, texts, fontsize=6, padding=1, rotation=90)
     axes.set_yscale("log")
     for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         axis(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "125" else "")
