@@ -168,12 +168,14 @@ static void put_label(const struct plots *p, const struct chart_span *s, struct 
                       size_t row, size_t rows)
 {
     size_t end = f->column + p->label;
-    bool edge = rows > 1 && (row == 0 || row == rows - 1) && s->any;
+    /* A steady value stands in the middle. */
+    bool steady = s->high == s->low, low = steady ? row == rows / 2 : row == rows - 1;
+    bool edge = rows > 1 && s->any && (low || (!steady && row == 0));
     char text[HUMAN_MAX];
 
     frame_limit(f, end);
     if (edge)
-        frame_put_right(f, STYLE_DIM, label_of(row == 0 ? s->high : s->low, text), end);
+        frame_put_right(f, STYLE_DIM, label_of(low ? s->low : s->high, text), end);
     frame_limit(f, f->width);
     frame_skip_to(f, end);
     frame_put(f, STYLE_DIM, frame_glyph(f, edge ? GLYPH_TICK : GLYPH_AXIS));
