@@ -17,7 +17,7 @@ static const char *health_of(const struct store_job *j, const struct live *l)
     if (l != NULL && l->has_metrics && !l->is_finite)
         return "bad";
     if (l != NULL && l->has_metrics)
-        return strcmp(l->verdict.word, "warn") == 0 || l->verdict.suspicion >= 1 ? "suspect" : "ok";
+        return strcmp(l->verdict.word, "warn") == 0 ? "suspect" : "ok";
     if (j->state == JOB_PAUSED && outcome_says_diverged(j->reason))
         return "bad";
     return j->step == 0 ? "-" : "ok";
