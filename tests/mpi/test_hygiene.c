@@ -120,6 +120,25 @@ static void a_new_buffer_is_young(void **state)
     assert_true(replaced_in(s, 3) == 0);
 }
 
+/* Without a buffer nothing is purged, but what was healthy is forgotten. */
+static void without_a_buffer_the_history_begins_anew(void **state)
+{
+    struct stage *s = *state;
+    struct ebm_error err;
+    uint64_t purged;
+
+    replaced_in(s, 10);
+    assert_true(s->trainer.detector.healthy == 10);
+    s->spec.sampler.init = CHAIN_NOISE;
+    s->spec.intervention.at_step = 10;
+    s->spec.intervention.purge = PURGE_OUTLIERS;
+    assert_int_equal(intervention_begin(&s->trainer, &purged, &err), EBM_OK);
+    assert_true(purged == 0 && s->trainer.detector.healthy == 10);
+    s->spec.intervention.purge = PURGE_ALL;
+    assert_int_equal(intervention_begin(&s->trainer, &purged, &err), EBM_OK);
+    assert_true(purged == 0 && s->trainer.detector.healthy == 0);
+}
+
 /* The factors hold from at_step on, and go back to 1. */
 static void the_sampler_is_the_specs_but_for_an_intervention(void **state)
 {
@@ -148,6 +167,7 @@ static const struct CMUnitTest tests[] = {
     STAGED(what_no_chain_can_have_left_begins_anew),
     STAGED(without_quarantine_it_goes_on),
     STAGED(a_new_buffer_is_young),
+    STAGED(without_a_buffer_the_history_begins_anew),
     STAGED(the_sampler_is_the_specs_but_for_an_intervention),
 };
 

@@ -222,7 +222,7 @@ static bool begins(const struct trainer *t)
     const struct spec *s = t->spec;
 
     return t->step > 0 && t->step == (uint64_t)s->intervention.at_step &&
-           s->intervention.purge != PURGE_NONE && s->sampler.init == CHAIN_REPLAY;
+           s->intervention.purge != PURGE_NONE;
 }
 
 /* Not collective. */
@@ -254,13 +254,16 @@ enum ebm_status intervention_begin(struct trainer *t, uint64_t *purged, struct e
     *purged = 0;
     if (!begins(t))
         return EBM_OK;
-    enum ebm_status st = survey(t, &y, err);
-    if (st == EBM_OK)
+    bool buffer = t->spec->sampler.init == CHAIN_REPLAY,
+         all = t->spec->intervention.purge == PURGE_ALL;
+    enum ebm_status st = buffer ? survey(t, &y, err) : EBM_OK;
+    if (st == EBM_OK && buffer)
         st = comm_agree(t->comm, renew(t, &y, purged, err), err);
-    if (st == EBM_OK && t->spec->intervention.purge == PURGE_ALL) {
+    if (st == EBM_OK && buffer && all)
         replay_rejuvenate(&t->replay, t->step);
+    /* What comes with a whole purge changes what is healthy, buffer or not. */
+    if (st == EBM_OK && all)
         detector_forget(&t->detector);
-    }
     free(y.energy);
     return st;
 }

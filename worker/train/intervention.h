@@ -17,8 +17,9 @@ double intervention_lr(const struct spec *s, uint64_t step);
 uint64_t intervention_batch(const struct spec *s, uint64_t step);
 
 /* Collective, when a run starts at t->step: where the intervention begins
- * there, purged slots get noise, and run their chains. *purged is the number
- * of this rank's. */
+ * there, purged slots get noise, and run their chains; with a whole purge,
+ * buffer or not, the detector's history begins anew. *purged is the number of
+ * this rank's slots. */
 enum ebm_status intervention_begin(struct trainer *t, uint64_t *purged, struct ebm_error *err);
 
 #endif
