@@ -349,15 +349,9 @@ def lineage_of(ebmd, job):
     return recoveries, digests
 
 
-def kills(bench):
-    """One unstable run, undisturbed; then the same with kill -9 again and again."""
-    text = specs.UNSTABLE["short chains from noise"]
-    folder = bench.folder("kills")
-    steps = int(1500 * bench.args.scale)
-    # Slow enough for every checkpoint to be stored, kills or not.
-    os.environ["EBM_TEST_STEP_DELAY_MS"] = "2"
-    sets = ["resources.max_restarts=1000", "checkpoint.every_steps=100"]
-    calm, wanted = Ebmd(bench, "kills-calm"), []
+def undisturbed(bench, text, folder, steps, sets):
+    """The first seed whose run diverges: its spec, recoveries and digests."""
+    calm = Ebmd(bench, "kills-calm")
     for seed in range(1, 20):
         spec = bench.write_spec(folder, text, "kills", seed, steps)
         job = calm.submit(spec, sets)
@@ -365,24 +359,47 @@ def kills(bench):
         wanted, digests = lineage_of(calm, job)
         if wanted:
             break
-    last = max(digests)
     calm.stop()
+    return spec, wanted, digests
+
+
+def killed_run(ebmd, job, rng, most):
+    """kill -9 of somebody within half a second of each recovery, and now and
+    then of the restarts that come of it; how many."""
+    done, seen = 0, 1
+    while True:
+        time.sleep(0.03)
+        attempts = ebmd.json("history", str(job))
+        now = ebmd.jobs()[job]
+        if now["state"] in ("succeeded", "diverged", "failed"):
+            return done
+        if len(attempts) <= seen or done >= most:
+            continue
+        seen = len(attempts)
+        if attempts[-1]["cause"] != "rollback" and rng.random() < 0.5:
+            continue
+        time.sleep(rng.uniform(0, 0.5))
+        found = victims(ebmd, rng.choice(["ebmd", "mpirun", "ebm-worker", "ebm-shepherd"]))[:1]
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        done += len(found)
+
+
+def kills(bench):
+    """One unstable run, undisturbed; then the same with kill -9 at its recoveries."""
+    folder = bench.folder("kills")
+    # Slow enough for every checkpoint to be stored, kills or not.
+    os.environ["EBM_TEST_STEP_DELAY_MS"] = "2"
+    sets = ["resources.max_restarts=1000", "checkpoint.every_steps=100"]
+    spec, wanted, digests = undisturbed(bench, specs.UNSTABLE["short chains from noise"], folder,
+                                        int(1500 * bench.args.scale), sets)
+    last = max(digests)
     print(f"  undisturbed: {len(wanted)} recoveries, last checkpoint at {last}", flush=True)
-    rng, done, same, left = random.Random(1), 0, 0, 0
-    runs = 0
+    rng, done, same, left, runs = random.Random(1), 0, 0, 0, 0
     while done < bench.args.kills:
         ebmd = Ebmd(bench, f"kills-{runs}")
         job = ebmd.submit(spec, sets)
-        while True:
-            time.sleep(rng.uniform(0.2, 1.5))
-            state = ebmd.jobs()[job]["state"]
-            if state in ("succeeded", "diverged", "failed"):
-                break
-            kind = rng.choice(["ebmd", "mpirun", "ebm-worker", "ebm-shepherd"])
-            for pid in victims(ebmd, kind)[:1]:
-                os.kill(pid, signal.SIGKILL)
-                done += 1
-            print(f"\r  {done} of {bench.args.kills} kills ", end="", flush=True)
+        done += killed_run(ebmd, job, rng, bench.args.kills - done)
         got, after = lineage_of(ebmd, job)
         equal = got == wanted and after.get(last) == digests[last]
         same += equal
@@ -390,9 +407,10 @@ def kills(bench):
         ebmd.stop()
         time.sleep(1)
         left += sum(len(victims(ebmd, k)) for k in ("mpirun", "ebm-worker", "ebm-shepherd"))
+        print(f"  run {runs}: {done} of {bench.args.kills} kills, {same} runs the same", flush=True)
         if not equal:
-            print(f"\n  run {runs}: {got} instead of {wanted}", flush=True)
-    print(f"\n  {done} kills in {runs} runs: {same} runs with the same recoveries and digest, "
+            print(f"  {got} instead of {wanted}", flush=True)
+    print(f"  {done} kills in {runs} runs: {same} runs with the same recoveries and digest, "
           f"{left} processes left", flush=True)
     return {"kills": done, "runs": runs, "same": same, "processes_left": left,
             "recoveries": len(wanted)}
