@@ -44,14 +44,18 @@ def draw(report, path):
     figure.savefig(path, dpi=110)
 
 
+def steps(n):
+    return f"{n} step{'s' * (n != 1)}"
+
+
 def lead(row, limit):
     if row["lead_" + limit] is not None:
-        return f"{row['lead_' + limit]} steps"
+        return steps(row["lead_" + limit])
     return "never reached" if row["beyond_" + limit] is None else "-"
 
 
 def fault_row(r):
-    seen = f"{r['steps_to_trip']} steps" if r["detected"] else \
+    seen = steps(r["steps_to_trip"]) if r["detected"] else \
         f"no trip ({r['largest_suspicion']:.2f} of a limit)"
     clean = {True: "clean", False: "**not clean**", None: "-"}[r["clean_target"]]
     return (f"| {r['run']} | {r['fault']} | {seen} | {r['onset_error'] if r['detected'] else '-'} | "
@@ -105,9 +109,10 @@ def table(report):
         out += policy_table(report["hygiene"], ["off", "on"], "Hygiene of the buffer off and on")
     if "kills" in report:
         k = report["kills"]
-        out += [f"{k['kills']} kills with -9 in {k['runs']} runs with {k['recoveries']} recoveries "
-                f"each: {k['same']} of {k['runs']} with the same recoveries and the same last digest, "
-                f"{k['processes_left']} processes left.", ""]
+        out += [f"{k['kills']} kills with -9, each within half a second of a recovery or of a "
+                f"restart that came of a kill, in {k['runs']} runs with {k['recoveries']} "
+                f"recoveries each: {k['same']} of {k['runs']} with the same recoveries and the "
+                f"same last digest, {k['processes_left']} processes left.", ""]
     return "\n".join(out)
 
 
