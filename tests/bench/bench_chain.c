@@ -5,9 +5,9 @@
  * For each line on its standard input it does one piece of work and prints how
  * many seconds that took: "chain" is a Langevin chain of STEPS for the whole
  * batch, "params" the parameter gradient of both sides, "pack" new parameters
- * for the engine, "first" the input gradient of the net's first layer alone,
- * "norms" the gradient norms of a chain of STEPS, "figures" the stability
- * figures of a training step beside those.
+ * for the engine, "first" the input gradient of the net's first layer alone
+ * and "norms" the gradient norms, both of a chain of STEPS, "figures" the
+ * stability figures of a training step beside those.
  * "fma", "dot" and "amx" time 2^32 operations of the processor's own limit on
  * one core: fp32, bf16 products of vectors, and of tiles. */
 #include <inttypes.h>
@@ -274,7 +274,8 @@ static void do_first(struct bench *b)
 
     if (first_source == NULL)
         open_first(b);
-    for (size_t at = 0; at < b->batch; at += WIDE) {
+    size_t tiles = (b->batch + WIDE - 1) / WIDE;
+    for (size_t i = 0; i < tiles * (size_t)b->spec.sampler.steps; i++) {
         if (wide_pass_back(l) == WIDE_BY_TAP)
             wide_pass_by_tap(&first_pass, l, 1, first_source, first_weights, first_near,
                              first_grad);
