@@ -190,7 +190,7 @@ static const struct {
     {"data.noise_std=", ", data noise %s", ""},
     {"objective.energy_l2=", ", energy L2 %s", ""},
     {"optimizer.gradient_clip=", ", gradient clip %s", ""},
-    {"intervention.ramp_after=", ", for %s steps", ""},
+    {"intervention.ramp_after=", ", factors kept for %s steps", ""},
     {"intervention.purge=", ", buffer: %s purged", "none"},
 };
 

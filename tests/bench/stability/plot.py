@@ -34,13 +34,14 @@ def draw(report, path):
     left.set_xlabel("runs that reach the end by themselves, %")
     left.set_yticks(range(len(names)), names)
     left.set_xlim(0, 100)
-    left.legend(loc="lower right")
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     right.set_xscale("log")
     right.set_yticks(range(len(names)), [])
     right.set_xlabel("energy distance of their samples to the data")
     for what, style in (("data", ":"), ("noise", "--")):
         right.axvline(max(report["unstable"]["scale"][what], 1e-3), color="k", ls=style, lw=0.8)
-        right.text(max(report["unstable"]["scale"][what], 1e-3), len(names) - 0.45, what, fontsize=8)
+        right.text(max(report["unstable"]["scale"][what], 1e-3), 1.01, what, fontsize=8,
+                   ha="center", transform=right.get_xaxis_transform())
     figure.savefig(path, dpi=110)
 
 
