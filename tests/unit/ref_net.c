@@ -364,6 +364,12 @@ static const struct named_net {
     {"tiles, long runs", {40, 6, 5}, {CONV(50, 3, 1), SWISH, CONV(34, 2, 2), RELU, DENSE(1)}, 5},
     {"tiles, short runs", {9, 8, 7}, {CONV(24, 3, 1), SWISH, CONV(48, 1, 1), RELU, DENSE(1)}, 5},
     {"tiles, dense", {70, 1, 1}, {DENSE(65), SWISH, DENSE(31), RELU, DENSE(2), DENSE(1)}, 6},
+    /* Pairs of channels, where blocks of outputs could begin within one. */
+    {"pairs, blocks of few terms", {5, 1, 1}, {DENSE(42), SWISH, DENSE(18), SWISH, DENSE(1)}, 5},
+    {"pairs, an image's blocks",
+     {16, 3, 5},
+     {DENSE(34), SWISH, CONV(27, 6, 1), SWISH, DENSE(1)},
+     5},
     {"kernel 7, stride 1", {1, 12, 11}, {CONV(16, 7, 1), SWISH, CONV(8, 7, 2), SWISH, DENSE(1)}, 5},
     {"kernel 7, stride 2", {1, 13, 21}, {CONV(16, 7, 2), SWISH, DENSE(1)}, 3},
     {"by tap under an activation",

@@ -263,8 +263,9 @@ static uint32_t choose_width(const struct builder *b, size_t left)
         width = 8;
     if (p->operands != WIDE_PAIRS && p->isa->sum[3][1] != NULL && left == 3)
         return 3;
-    if (p->operands != WIDE_PAIRS && p->isa->sum[9][1] != NULL && left % 9 == 0 && left <= 27)
-        return 9; /* taps of 3x3 */
+    if (b->direction == WIDE_BY_TAP && p->operands != WIDE_PAIRS && p->isa->sum[9][1] != NULL &&
+        left % 9 == 0 && left <= 27)
+        return 9; /* taps of 3x3; elsewhere the next block would begin within a pair */
     while (width > left)
         width /= 2;
     return width;

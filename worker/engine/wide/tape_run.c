@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <string.h>
 
 #include "engine/wide/tape.h"
@@ -9,12 +10,19 @@ static float *at(struct wide_memory m, size_t bytes)
     return (float *)(void *)(m.arena + bytes);
 }
 
+/* The pair that this vector begins. */
+static uint32_t *pair_at(void *operand, size_t vector)
+{
+    assert(vector % 2 == 0);
+    return (uint32_t *)operand + vector / 2 * WIDE;
+}
+
 /* n vectors from this one of the tensor on, which begins a pair. */
 static void put_operand(const struct wide_tape *t, const float *in, void *operand, size_t vector,
                         size_t n)
 {
     if (wide_in_pairs(t->operands))
-        t->isa->to_pairs(in, (uint32_t *)operand + vector / 2 * WIDE, n);
+        t->isa->to_pairs(in, pair_at(operand, vector), n);
     else
         t->isa->round(in, (float *)operand + vector * WIDE, n);
 }
@@ -99,7 +107,7 @@ static void finish_pairs(void *arg, const struct wide_sums *s)
         size_t position = s->place[i].position;
         n = whole ? wide_sums_run(s, i) : 1;
         f->forward_pairs(f->slope, s->sum + i * s->channels * WIDE,
-                         (uint32_t *)f->operand + (position * step + s->channel) / 2 * WIDE,
+                         pair_at(f->operand, position * step + s->channel),
                          (uint16_t *)(void *)f->derivative +
                              (position * f->channels + s->channel) * WIDE,
                          n * s->channels);
@@ -235,11 +243,11 @@ static void back_pairs(void *arg, const struct wide_sums *s)
     for (size_t i = 0, n = 1; i < s->count; i += n) {
         size_t position = s->place[i].position;
         n = whole ? wide_sums_run(s, i) : 1;
-        f->t->isa->backward_pairs(
-            s->sum + i * s->channels * WIDE,
-            (const uint16_t *)(const void *)f->derivative +
-                (position * f->channels + s->channel) * WIDE,
-            (uint32_t *)f->operand + (position * step + s->channel) / 2 * WIDE, n * s->channels);
+        f->t->isa->backward_pairs(s->sum + i * s->channels * WIDE,
+                                  (const uint16_t *)(const void *)f->derivative +
+                                      (position * f->channels + s->channel) * WIDE,
+                                  pair_at(f->operand, position * step + s->channel),
+                                  n * s->channels);
     }
 }
 
