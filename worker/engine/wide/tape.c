@@ -127,12 +127,12 @@ static void settle_operand(struct wide_tape *t, struct wide_node *n, bool flat)
     size_t pixels = n->stored_in.h * n->stored_in.w;
     struct wide_node *before = n > t->node ? n - 1 : NULL;
 
+    n->late = before == NULL || (flat && pixels > 1 && n->stored_in.c % 2 != 0);
     if (operands_of(t, n->linear, WIDE_FORWARD) == WIDE_FLOAT)
         return;
     n->operand =
         take(&t->arena_bytes,
              tensor_bytes(t, operand_vectors(t, n->in_vectors / n->channels_in, n->channels_in)));
-    n->late = before == NULL || (flat && pixels > 1 && n->stored_in.c % 2 != 0);
     if (!n->late)
         before->gives_operand = true;
 }
