@@ -386,6 +386,7 @@ static const struct named_net {
      {SWISH, CONV(3, 3, 1), SWISH, CONV(24, 5, 2), SWISH, DENSE(1)},
      6},
     {"nothing to learn", {1, 1, 1}, {SWISH}, 1},
+    {"nothing to do", {1, 1, 1}, {FLATTEN}, 1},
 };
 
 enum { NAMED = sizeof named / sizeof named[0] };

@@ -169,6 +169,14 @@ static void add_activation(struct wide_tape *t, const struct net_layer *l, struc
     e->logical = logical;
 }
 
+/* A net that only flattens: its input is the energy. */
+static void add_identity(struct wide_tape *t, struct edge *e)
+{
+    const struct net_layer same = {.spec = {.kind = NET_LEAKY_RELU, .slope = 1.0f}};
+
+    add_activation(t, &same, e);
+}
+
 static enum ebm_status build_nodes(struct wide_tape *t, struct edge *e, struct ebm_error *err)
 {
     const struct net *net = &t->net;
@@ -185,6 +193,8 @@ static enum ebm_status build_nodes(struct wide_tape *t, struct edge *e, struct e
         }
         e->logical = net->layer[i].out;
     }
+    if (st == EBM_OK && t->nodes == 0)
+        add_identity(t, e);
     return st;
 }
 
