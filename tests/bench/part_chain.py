@@ -48,10 +48,11 @@ def add_limits(args, result, ours, rows):
     chain = median(ours.times["chain"]) / args.steps
     result["limit_fp32"] = LIMIT_OPERATIONS / t["fma"] / 1e9
     share = {"fp32": rows["ebmd fp32"]["gflops_nominal"] / result["limit_fp32"]}
-    for limit, work in (("bf16", "dot"), ("bf16_tiles", "amx")):
+    for limit, work, isa in (("bf16", "dot", "avx512-bf16"), ("bf16_tiles", "amx", "avx512-amx")):
         if ours.ready[work] == "1":
             result["limit_" + limit] = LIMIT_OPERATIONS / t[work] / 1e9
-            share[limit] = rows["ebmd bf16"]["gflops_nominal"] / result["limit_" + limit]
+            if ours.ready["isa"] == isa:  # else its products are others
+                share[limit] = rows["ebmd bf16"]["gflops_nominal"] / result["limit_" + limit]
     result["of_limit"] = share
     for work in ("first", "params", "pack", "norms", "figures"):
         result[work + "_ms"] = 1000 * t[work]

@@ -53,18 +53,24 @@ def cell(row):
     return f"{row['ms']:.3g} (±{50 * row['spread']:.1f} %{more})"
 
 
+def share_of(of_limit):
+    """Of the bf16 products that the engine runs on; none where it rounds."""
+    shares = [v for name, v in of_limit.items() if name != "fp32"]
+    return f"{shares[0]:.2f}" if shares else "-"
+
+
 def engine_table(results):
     results = [r for r in results if "of_limit" in r]
     if not results:
         return ""
     rows = [[r["net"], r["params"], f"{r['limit_fp32']:.0f}", f"{r.get('limit_bf16', 0):.0f}",
              f"{r.get('limit_bf16_tiles', 0):.0f}",
-             f"{r['of_limit']['fp32']:.2f}", f"{r['of_limit'].get('bf16_tiles', r['of_limit'].get('bf16', 0)):.2f}",
+             f"{r['of_limit']['fp32']:.2f}", share_of(r["of_limit"]),
              f"{r['first_ms']:.3f}", f"{r['params_ms']:.1f}", f"{r['pack_ms']:.2f}",
              f"{r['figures_ms']:.3f} + K x {r['norms_ms']:.3f}",
              f"{100 * r['figures_share']:.2f} %"]
             for r in results]
-    return ("\n## The engine on one core\n\nLimits in GFLOP/s, measured; shares (bf16: of tiles where there are some) by nominal "
+    return ("\n## The engine on one core\n\nLimits in GFLOP/s, measured; shares (bf16: of the products that it runs on, if there are any) by nominal "
             "operations, of the whole chain; times in ms for the batch. The stability "
             "figures' sums of squares, a part of each update, are timed in a pass of their own; the "
             f"share is of chain and gradient with K = {results[0]['k']}.\n\n" +
