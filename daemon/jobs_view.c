@@ -17,7 +17,7 @@ static const char *health_of(const struct store_job *j, const struct live *l)
     if (l != NULL && l->has_metrics && !l->is_finite)
         return "bad";
     if (l != NULL && l->has_metrics)
-        return strcmp(l->verdict.word, "warn") == 0 ? "suspect" : "ok";
+        return strcmp(l->standing.word, "warn") == 0 ? "suspect" : "ok";
     if (j->state == JOB_PAUSED && outcome_says_diverged(j->reason))
         return "bad";
     return j->step == 0 ? "-" : "ok";
@@ -48,20 +48,17 @@ static void fill_row(Ebm__Job *m, const struct store_job *j, struct reply *r)
 static void fill_stability(Ebm__Job *m, const struct live *l, struct reply *r)
 {
     const Ebm__Stability empty = EBM__STABILITY__INIT;
-    const struct live_verdict *v = &l->verdict;
+    struct standing *copy;
 
-    if (v->word[0] == '\0')
+    if (l->standing.word[0] == '\0')
         return;
-    m->stability = reply_alloc(r, sizeof *m->stability);
+    copy = reply_alloc(r, sizeof *copy);
+    m->stability = copy != NULL ? reply_alloc(r, sizeof *m->stability) : NULL;
     if (m->stability == NULL)
         return;
+    *copy = l->standing;
     *m->stability = empty;
-    m->stability->verdict = reply_text(r, v->word);
-    m->stability->signal = reply_text(r, v->signal);
-    m->stability->outlook = reply_text(r, v->outlook);
-    m->stability->suspicion = v->suspicion;
-    m->stability->langevin_low = v->langevin_low;
-    m->stability->langevin_high = v->langevin_high;
+    standing_write(copy, m->stability);
 }
 
 static void fill_live(Ebm__Job *m, const struct live *l)

@@ -11,10 +11,9 @@
 #include "launch/launch.h"
 #include "link/link.h"
 #include "rate.h"
+#include "stability/standing.h"
 #include "store/store.h"
 #include "wire/wire.h"
-
-enum { LIVE_OUTLOOK = 320 };
 
 enum upload_state {
     UPLOAD_NONE,
@@ -30,12 +29,6 @@ struct upload {
     struct store_checkpoint row; /* its id is reserved when the upload begins */
     uint64_t received;
     uint64_t left_out; /* snapshots before it that were not sent */
-};
-
-/* As Stability of the newest heartbeat; word "": none yet. */
-struct live_verdict {
-    char word[16], signal[32], outlook[LIVE_OUTLOOK];
-    double suspicion, langevin_low, langevin_high;
 };
 
 struct live {
@@ -73,7 +66,7 @@ struct live {
     bool rate_waits; /* adopted: it begins with the first heartbeat */
     double langevin_grad, energy_gap;
     bool has_metrics, is_finite;
-    struct live_verdict verdict;
+    struct standing standing; /* of the newest heartbeat */
     struct upload upload;
 };
 

@@ -213,27 +213,6 @@ static void on_hello(struct daemon *d, const struct arrival *a)
     welcome(d, l);
 }
 
-/* A worker's text may be anything. */
-static void copy_text(char *to, size_t size, const char *from)
-{
-    snprintf(to, size, "%s", from);
-    wire_mend_text(to);
-}
-
-static void note_verdict(struct live *l, const Ebm__Stability *s)
-{
-    struct live_verdict *v = &l->verdict;
-
-    if (s == NULL)
-        return;
-    copy_text(v->word, sizeof v->word, s->verdict);
-    copy_text(v->signal, sizeof v->signal, s->signal);
-    copy_text(v->outlook, sizeof v->outlook, s->outlook);
-    v->suspicion = s->suspicion;
-    v->langevin_low = s->langevin_low;
-    v->langevin_high = s->langevin_high;
-}
-
 static void on_heartbeat(struct daemon *d, const struct arrival *a)
 {
     Ebm__ToWorker m = EBM__TO_WORKER__INIT;
@@ -245,7 +224,8 @@ static void on_heartbeat(struct daemon *d, const struct arrival *a)
     if (l->command_last < l->command_seen)
         l->command_last = l->command_seen;
     note_step(l, a->m->heartbeat->step);
-    note_verdict(l, a->m->heartbeat->stability);
+    if (a->m->heartbeat->stability != NULL)
+        standing_read(a->m->heartbeat->stability, &l->standing);
     begin_rate(l);
     Ebm__Command command = orders_pending(l);
     if (command.seq != 0)

@@ -62,7 +62,7 @@ static void script_progress(struct sink *s, uint64_t step, const char *phase)
     assert_non_null(phase);
 }
 
-static void script_verdict(struct sink *s, const struct sink_verdict *v)
+static void script_verdict(struct sink *s, const struct standing *v)
 {
     (void)s;
     assert_true(v->word[0] != '\0' && v->outlook[0] != '\0');

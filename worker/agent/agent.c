@@ -68,7 +68,7 @@ static void agent_progress(struct sink *s, uint64_t step, const char *phase)
     mailbox_set_progress(&s->mailbox, step, phase);
 }
 
-static void agent_verdict(struct sink *s, const struct sink_verdict *v)
+static void agent_verdict(struct sink *s, const struct standing *v)
 {
     mailbox_set_verdict(&s->mailbox, v);
 }

@@ -110,16 +110,6 @@ static int64_t hello_tick(struct line *l, int64_t now)
     return l->hello_ms;
 }
 
-static void fill_stability(Ebm__Stability *m, struct standing *s)
-{
-    m->verdict = s->word;
-    m->signal = s->signal;
-    m->outlook = s->outlook;
-    m->suspicion = s->suspicion;
-    m->langevin_low = s->langevin_low;
-    m->langevin_high = s->langevin_high;
-}
-
 static int64_t beat_tick(struct line *l, int64_t now)
 {
     Ebm__FromWorker message = EBM__FROM_WORKER__INIT;
@@ -132,7 +122,7 @@ static int64_t beat_tick(struct line *l, int64_t now)
     body.phase = l->view.phase;
     body.command_seen = l->command_seen;
     if (l->view.standing.word[0] != '\0') {
-        fill_stability(&stability, &l->view.standing);
+        standing_write(&l->view.standing, &stability);
         body.stability = &stability;
     }
     message.body_case = EBM__FROM_WORKER__BODY_HEARTBEAT;

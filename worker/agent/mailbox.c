@@ -115,17 +115,10 @@ void mailbox_set_progress(struct mailbox *m, uint64_t step, const char *phase)
     pthread_mutex_unlock(&m->lock);
 }
 
-void mailbox_set_verdict(struct mailbox *m, const struct sink_verdict *v)
+void mailbox_set_verdict(struct mailbox *m, const struct standing *v)
 {
-    struct standing s = {.suspicion = v->suspicion,
-                         .langevin_low = v->langevin_low,
-                         .langevin_high = v->langevin_high};
-
-    snprintf(s.word, sizeof s.word, "%s", v->word);
-    snprintf(s.signal, sizeof s.signal, "%s", v->signal);
-    snprintf(s.outlook, sizeof s.outlook, "%s", v->outlook);
     pthread_mutex_lock(&m->lock);
-    m->standing = s;
+    m->standing = *v;
     pthread_mutex_unlock(&m->lock);
 }
 

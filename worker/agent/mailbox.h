@@ -8,7 +8,7 @@
 
 #include "agent/sink.h"
 
-enum { MAILBOX_PICTURES = 8, MAILBOX_REASON = 480, MAILBOX_WORD = 32, MAILBOX_OUTLOOK = 320 };
+enum { MAILBOX_PICTURES = 8, MAILBOX_REASON = 480, MAILBOX_WORD = 32 };
 
 struct snapshot {
     uint64_t step;
@@ -27,12 +27,6 @@ struct ending {
     char outcome[MAILBOX_WORD];
     char reason[MAILBOX_REASON];
     uint64_t step, onset;
-};
-
-/* As struct sink_verdict; word "": none yet. */
-struct standing {
-    char word[MAILBOX_WORD], signal[MAILBOX_WORD], outlook[MAILBOX_OUTLOOK];
-    double suspicion, langevin_low, langevin_high;
 };
 
 /* From the training thread, taken whole by the agent thread. */
@@ -86,7 +80,7 @@ void mailbox_put_snapshot(struct mailbox *m, struct snapshot *s);
 /* Takes the bytes. Of more than MAILBOX_PICTURES the oldest goes. */
 void mailbox_put_picture(struct mailbox *m, uint64_t step, struct buf *png);
 void mailbox_set_progress(struct mailbox *m, uint64_t step, const char *phase);
-void mailbox_set_verdict(struct mailbox *m, const struct sink_verdict *v);
+void mailbox_set_verdict(struct mailbox *m, const struct standing *v);
 enum sink_order mailbox_order(struct mailbox *m);
 void mailbox_order_done(struct mailbox *m, enum sink_order order);
 /* Both wait for the agent thread; fenced is EBM_ESTALE. */

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "digest/digest.h"
+#include "stability/standing.h"
 #include "wire/wire.h"
 
 enum sink_order {
@@ -27,12 +28,6 @@ struct sink_row {
     uint64_t step;
     int64_t time_ms;
     double value[METRIC_COUNT];
-};
-
-/* What the detector makes of the newest step; see Stability in ebm.proto. */
-struct sink_verdict {
-    const char *word, *signal, *outlook;
-    double suspicion, langevin_low, langevin_high;
 };
 
 /* How a run ended. outcome: "succeeded", "paused", "cancelled", "stopped",
@@ -57,7 +52,7 @@ struct sink_ops {
     /* Takes png (leaves it empty). */
     void (*picture)(struct sink *s, uint64_t step, struct buf *png);
     void (*progress)(struct sink *s, uint64_t step, const char *phase); /* for heartbeats */
-    void (*verdict)(struct sink *s, const struct sink_verdict *v);      /* the same */
+    void (*verdict)(struct sink *s, const struct standing *v);          /* the same */
     enum sink_order (*order)(struct sink *s); /* the newest; an order is seen until obeyed */
     void (*order_done)(struct sink *s, enum sink_order order); /* SINK_CHECKPOINT was taken */
     /* Delivers everything that is queued, then the ending. Blocks. */

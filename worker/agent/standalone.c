@@ -83,7 +83,7 @@ static void standalone_progress(struct sink *s, uint64_t step, const char *phase
     (void)phase;
 }
 
-static void standalone_verdict(struct sink *s, const struct sink_verdict *v)
+static void standalone_verdict(struct sink *s, const struct standing *v)
 {
     (void)s;
     (void)v;

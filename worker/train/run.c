@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "stability/outlook.h"
 #include "train/evidence.h"
 #include "train/intervention.h"
 #include "train/sheet.h"
@@ -66,20 +65,17 @@ static double or_zero(double v)
 static void tell_outlook(struct run *r, const struct step_result *result)
 {
     const struct trainer *t = &r->trainer;
-    double suspicion = result->value[METRIC_SUSPICION];
-    char outlook[OUTLOOK_MAX];
-    const struct sink_verdict v = {
-        .word = outlook_word(&t->detector, &t->limits, result->verdict),
-        .signal = detector_signal_name(result->signal),
-        .outlook = outlook,
-        .suspicion = suspicion,
+    struct standing s = {
+        .suspicion = result->value[METRIC_SUSPICION],
         .langevin_low = or_zero(result->value[METRIC_LANGEVIN_LOW]),
         .langevin_high = or_zero(result->value[METRIC_LANGEVIN_HIGH]),
     };
 
-    outlook_say(&t->detector, &t->limits, result->verdict, result->signal, suspicion,
-                result->reason, outlook);
-    r->sink->ops->verdict(r->sink->sink, &v);
+    snprintf(s.word, sizeof s.word, "%s", outlook_word(&t->detector, &t->limits, result->verdict));
+    snprintf(s.signal, sizeof s.signal, "%s", detector_signal_name(result->signal));
+    outlook_say(&t->detector, &t->limits, result->verdict, result->signal, s.suspicion,
+                result->reason, s.outlook);
+    r->sink->ops->verdict(r->sink->sink, &s);
 }
 
 /* Rank 0: the sink often enough for people, the log when the verdict changes. */
