@@ -46,9 +46,12 @@ static const struct rule detector_rules[SIGNAL_COUNT] = {
     [SIGNAL_FRESH] = {"fresh-chains", "the excess energy of fresh chains", 10, 50, 60, 1},
 };
 
-static uint64_t window_of(const struct rule *r)
+unsigned detector_signal_over(const struct detector *d, enum detector_signal s)
 {
-    return r->window >= 64 ? UINT64_MAX : ((uint64_t)1 << r->window) - 1;
+    unsigned window = detector_rules[s].window;
+    uint64_t mask = window >= 64 ? UINT64_MAX : ((uint64_t)1 << window) - 1;
+
+    return (unsigned)__builtin_popcountll(d->watch[s].over & mask);
 }
 
 const char *detector_signal_name(enum detector_signal s)
@@ -207,7 +210,7 @@ void detector_read(const struct detector *d, const struct detector_limits *l,
     out->low = isinf(r.down) ? -INFINITY : unit_of(l, s, median - r.down);
     out->high = isinf(r.up) ? INFINITY : unit_of(l, s, median + r.up);
     out->share = share_of(d, l, s, signal[s]);
-    out->over = (unsigned)__builtin_popcountll(d->watch[s].over & window_of(&detector_rules[s]));
+    out->over = detector_signal_over(d, s);
 }
 
 /* ---- hard signs ---- */
@@ -242,15 +245,17 @@ static double runaway_share(const struct detector *d, const double value[METRIC_
 
 /* ---- rules ---- */
 
-static void watch_one(struct detector_watch *w, const struct rule *r, double share, uint64_t step)
+static void watch_one(struct detector *d, enum detector_signal s, double share, uint64_t step)
 {
+    struct detector_watch *w = &d->watch[s];
+
     w->over = w->over << 1 | (share >= 1);
     w->quiet = share >= 0.5 ? 0 : w->quiet + 1;
     if (share >= 0.5 && w->since == 0)
         w->since = step;
     else if (w->quiet >= QUIET_ENDS)
         w->since = 0;
-    bool holds = (unsigned)__builtin_popcountll(w->over & window_of(r)) >= r->need;
+    bool holds = detector_signal_over(d, s) >= detector_rules[s].need;
     w->held = holds ? w->held + 1 : 0;
     if (holds)
         w->fired = step;
@@ -400,7 +405,7 @@ static bool is_quiet(const struct detector *d, const double share[SIGNAL_COUNT])
 {
     for (int s = 0; s < SIGNAL_COUNT; s++) {
         const struct rule *r = &detector_rules[s];
-        unsigned over = (unsigned)__builtin_popcountll(d->watch[s].over & window_of(r));
+        unsigned over = detector_signal_over(d, (enum detector_signal)s);
         if (share[s] >= 1 || over > r->need / 4)
             return false;
     }
@@ -468,7 +473,7 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
             share[s] = share_of(d, l, (enum detector_signal)s, signal[s]);
         else if (s == SIGNAL_ENERGY)
             share[s] = runaway_share(d, value);
-        watch_one(&d->watch[s], &detector_rules[s], share[s], step);
+        watch_one(d, (enum detector_signal)s, share[s], step);
         if (share[s] > out->suspicion) {
             out->suspicion = share[s];
             out->signal = (enum detector_signal)s;

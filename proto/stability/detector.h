@@ -107,6 +107,9 @@ const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
  * limit in so many of the last so many steps. */
 const char *detector_signal_what(enum detector_signal s, unsigned *need, unsigned *window);
 
+/* In how many of those it was. */
+unsigned detector_signal_over(const struct detector *d, enum detector_signal s);
+
 /* A signal after a step, in its own units. */
 struct detector_reading {
     double now, healthy, low, high; /* low, high: its limits; infinite where there is none */

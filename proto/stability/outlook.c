@@ -29,8 +29,7 @@ static enum detector_signal find_pending(const struct detector *d, unsigned *ste
     for (int s = 0; s < SIGNAL_COUNT; s++) {
         unsigned need, window;
         detector_signal_what((enum detector_signal)s, &need, &window);
-        uint64_t mask = window >= 64 ? UINT64_MAX : ((uint64_t)1 << window) - 1;
-        unsigned over = (unsigned)__builtin_popcountll(d->watch[s].over & mask);
+        unsigned over = detector_signal_over(d, (enum detector_signal)s);
         if ((double)over / need <= best)
             continue;
         best = (double)over / need;
