@@ -149,22 +149,6 @@ static struct value get_outlook(const void *row, const struct column *c)
     return s != NULL ? value_text(s->outlook) : value_null();
 }
 
-static const char *show_outlook(const void *row, const struct column *c, char scratch[HUMAN_MAX])
-{
-    const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
-
-    (void)c, (void)scratch;
-    return s != NULL ? s->outlook : "";
-}
-
-static const char *show_verdict(const void *row, const struct column *c, char scratch[HUMAN_MAX])
-{
-    const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
-
-    (void)c, (void)scratch;
-    return s != NULL ? s->verdict : "";
-}
-
 static enum style style_verdict(const void *row)
 {
     const Ebm__Stability *s = ((const Ebm__Job *)row)->stability;
@@ -249,12 +233,8 @@ const struct column job_detail_columns[] = {
     JOB_KEYS("STEP", show_steps),
     JOB_KEYS_MORE(SHOWN),
     {.key = "happened", .title = "HAPPENED", JOB(MEMBER_TEXT, happened)},
-    {.key = "verdict",
-     .title = "STABILITY",
-     .get = get_verdict,
-     .show = show_verdict,
-     .style = style_verdict},
-    {.key = "outlook", .title = "OUTLOOK", .get = get_outlook, .show = show_outlook},
+    {.key = "verdict", .title = "STABILITY", .get = get_verdict, .style = style_verdict},
+    {.key = "outlook", .title = "OUTLOOK", .get = get_outlook},
     {.key = "suspicion", .get = get_suspicion},
     {.key = "rollbacks_used", JOB(MEMBER_U32, rollbacks_used)},
     {.key = "dir", .title = "FILES", JOB(MEMBER_TEXT, dir)},

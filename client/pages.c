@@ -57,6 +57,31 @@ enum ebm_status pages_walk(struct call *c, const struct state_names *states, uin
     return rc;
 }
 
+/* ---- metric rows ---- */
+
+enum ebm_status pages_walk_metrics(struct call *c, Ebm__Metrics *m,
+                                   enum ebm_status (*visit)(void *arg, const Ebm__Metric *row,
+                                                            struct ebm_error *err),
+                                   void *arg, struct ebm_error *err)
+{
+    Ebm__Request r = EBM__REQUEST__INIT;
+    enum ebm_status rc = EBM_OK;
+
+    r.body_case = EBM__REQUEST__BODY_METRICS;
+    r.metrics = m;
+    for (bool more = true; rc == EBM_OK && more;) {
+        struct answer a;
+        rc = call_ask(c, &r, &a, err);
+        for (size_t i = 0; rc == EBM_OK && i < a.reply->n_metrics; i++)
+            rc = visit(arg, a.reply->metrics[i], err);
+        more = rc == EBM_OK && !m->newest && a.reply->more_after > m->after_row;
+        if (more)
+            m->after_row = a.reply->more_after;
+        answer_fini(&a);
+    }
+    return rc;
+}
+
 /* ---- kept ---- */
 
 void pages_fini(struct pages *p)

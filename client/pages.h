@@ -19,6 +19,15 @@ enum ebm_status pages_walk(struct call *c, const struct state_names *states, uin
                            void (*visit)(void *arg, const Ebm__Job *job), void *arg,
                            struct ebm_error *err);
 
+/* Metric rows as m asks for them, in the order (attempt, seq), to `visit`,
+ * which does not keep them; its failure ends the walk. m->limit is the size
+ * of a page, or with m->newest of all. Changes m->after_row. */
+enum { PAGES_METRICS = 10000 /* what ebmd tells at once, at most */ };
+enum ebm_status pages_walk_metrics(struct call *c, Ebm__Metrics *m,
+                                   enum ebm_status (*visit)(void *arg, const Ebm__Metric *row,
+                                                            struct ebm_error *err),
+                                   void *arg, struct ebm_error *err);
+
 /* Jobs that are kept. */
 struct pages {
     struct answer *page; /* owned */

@@ -9,11 +9,10 @@
 
 #include "columns.h"
 #include "commands.h"
+#include "pages.h"
 #include "rejudge.h"
 #include "stability/ladder.h"
 #include "stability/outlook.h"
-
-enum { PAGE = 10000 /* metric rows that ebmd tells at once, at most */ };
 
 /* What is asked for one job; too large for a small stack. */
 struct inquiry {
@@ -123,25 +122,11 @@ static enum ebm_status read_history(struct inquiry *q, struct ebm_error *err)
     return EBM_OK;
 }
 
-static enum ebm_status judge_page(struct inquiry *q, Ebm__Metrics *m, uint64_t *next,
-                                  struct ebm_error *err)
+static enum ebm_status judge_row(void *arg, const Ebm__Metric *row, struct ebm_error *err)
 {
-    Ebm__Request r = EBM__REQUEST__INIT;
-    struct answer a;
-
-    r.body_case = EBM__REQUEST__BODY_METRICS;
-    r.metrics = m;
-    *next = 0;
-    enum ebm_status rc = call_ask(q->call, &r, &a, err);
-    for (size_t i = 0; rc == EBM_OK && i < a.reply->n_metrics; i++) {
-        const Ebm__Metric *row = a.reply->metrics[i];
-        if (row->n_value == METRIC_COUNT)
-            rc = rejudge_row(&q->judge, row->attempt, row->step, row->value, err);
-    }
-    if (rc == EBM_OK && a.reply->more_after > m->after_row)
-        *next = a.reply->more_after;
-    answer_fini(&a);
-    return rc;
+    if (row->n_value != METRIC_COUNT)
+        return EBM_OK;
+    return rejudge_row(arg, row->attempt, row->step, row->value, err);
 }
 
 static enum ebm_status judge_rows(struct inquiry *q, struct ebm_error *err)
@@ -149,20 +134,15 @@ static enum ebm_status judge_rows(struct inquiry *q, struct ebm_error *err)
     Ebm__Metrics m = EBM__METRICS__INIT;
     struct detector_limits limits;
     size_t n = q->history.reply->n_attempts;
-    enum ebm_status rc = EBM_OK;
 
     if (n == 0)
         return EBM_OK;
     detector_limits_of(&q->spec, &limits);
-    rc = rejudge_init(&q->judge, &limits, q->attempt, n, err);
     m.job = q->job;
-    m.limit = PAGE;
-    for (bool more = true; rc == EBM_OK && more;) {
-        uint64_t next;
-        rc = judge_page(q, &m, &next, err);
-        m.after_row = next;
-        more = next != 0;
-    }
+    m.limit = PAGES_METRICS;
+    enum ebm_status rc = rejudge_init(&q->judge, &limits, q->attempt, n, err);
+    if (rc == EBM_OK)
+        rc = pages_walk_metrics(q->call, &m, judge_row, &q->judge, err);
     return rc == EBM_OK ? rejudge_end(&q->judge, err) : rc;
 }
 
@@ -180,9 +160,9 @@ static enum ebm_status inquire(struct inquiry *q, struct ebm_error *err)
 /* ---- where it stands ---- */
 
 struct signal_row {
-    const char *signal, *what;
+    const char *signal;
     struct detector_reading r;
-    uint32_t over, need, window;
+    unsigned need, window;
 };
 
 static struct value get_reading(const void *row, const struct column *c)
@@ -222,7 +202,7 @@ static const char *show_sign(const void *row, const struct column *c, char scrat
     const struct signal_row *s = row;
 
     (void)c;
-    snprintf(scratch, HUMAN_MAX, "%u/%u (%u)", s->over, s->window, s->need);
+    snprintf(scratch, HUMAN_MAX, "%u/%u (%u)", s->r.over, s->window, s->need);
     return scratch;
 }
 
@@ -252,21 +232,16 @@ static const struct column signal_columns[] = {
      .show = show_share,
      .style = style_share},
     {.title = "BEYOND (SIGN AT)", .show = show_sign},
-    {.key = "over", .member = MEMBER_U32, .offset = offsetof(struct signal_row, over)},
+    {.key = "over", .member = MEMBER_U32, .offset = offsetof(struct signal_row, r.over)},
     {.key = "need", .member = MEMBER_U32, .offset = offsetof(struct signal_row, need)},
     {.key = "window", .member = MEMBER_U32, .offset = offsetof(struct signal_row, window)},
 };
 
 static void read_signal(const struct rejudge *j, enum detector_signal s, struct signal_row *out)
 {
-    unsigned need, window;
-
     out->signal = detector_signal_name(s);
-    out->what = detector_signal_what(s, &need, &window);
+    detector_signal_what(s, &out->need, &out->window);
     detector_read(&j->now, &j->limits, j->value, s, &out->r);
-    out->over = out->r.over;
-    out->need = need;
-    out->window = window;
 }
 
 /* Of a job that is not trained now: as its recorded rows leave the detector. */
