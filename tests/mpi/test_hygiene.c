@@ -1,50 +1,21 @@
 /* What keeps the buffer clean between divergences, and what a purge leaves:
  * above a quadratic engine, on any number of ranks. */
-#include <stdlib.h>
-
 #include "mpi_main.h"
-#include "quadratic_engine.h"
 #include "train/intervention.h"
-#include "train/trainer.h"
+#include "trainer_stage.h"
 
-enum { SLOTS = 70, BATCH = 32 };
+enum { SLOTS = 70 };
 
-struct stage {
-    struct spec spec;
-    struct net net;
-    struct train_hooks hooks;
-    struct trainer trainer;
-};
-
+/* No chain begins anew by chance. */
 static int set_up(void **state)
 {
-    static const char text[] = "name: t\n"
-                               "seed: 5\n"
-                               "data: { dataset: toy/rings, noise_std: 0.02, batch_size: 32 }\n"
-                               "model: { layers: [ dense: {out: 1} ] }\n"
-                               "sampler: { steps: 4, step_size: 0.2, noise_std: 0.1 }\n"
-                               "replay: { size: 70, reinit_prob: 0 }\n"
-                               "train: { steps: 100 }\n";
-    static struct spec_problems problems;
     struct stage *s = calloc(1, sizeof *s);
-    struct ebm_error err;
 
     quadratic_faults = (struct quadratic_faults){0};
-    assert_int_equal(spec_parse(text, sizeof text - 1, NULL, 0, &s->spec, &problems, NULL), EBM_OK);
-    assert_int_equal(spec_settle_net(&s->spec, &s->net, NULL, &err), EBM_OK);
-    assert_int_equal(
-        trainer_init(&s->trainer, &s->spec, &s->net, &quadratic_engine, 1, comm, &s->hooks, &err),
-        EBM_OK);
+    spec_make(&s->spec);
+    s->spec.replay.reinit_prob = 0;
+    stage_open(s, &quadratic_engine);
     *state = s;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct stage *s = *state;
-
-    trainer_fini(&s->trainer);
-    free(s);
     return 0;
 }
 

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "mpi_main.h"
-#include "quadratic_engine.h"
 #include "train/snapshot.h"
-#include "train/trainer.h"
+#include "trainer_stage.h"
 
 /* ---- counting: the linker sends our own code's allocations here ---- */
 
@@ -48,36 +47,6 @@ void *__wrap_aligned_alloc(size_t align, size_t n)
 
 /* ---- a run ---- */
 
-struct stage {
-    struct spec spec;
-    struct net net;
-    struct train_hooks hooks;
-    struct trainer trainer;
-};
-
-static void spec_make(struct spec *s)
-{
-    static const char text[] = "name: t\n"
-                               "seed: 5\n"
-                               "data: { dataset: toy/rings, noise_std: 0.02, batch_size: 32 }\n"
-                               "model: { layers: [ dense: {out: 1} ] }\n"
-                               "sampler: { steps: 4, step_size: 0.2, noise_std: 0.1 }\n"
-                               "replay: { size: 70, reinit_prob: 0.1 }\n"
-                               "train: { steps: 100 }\n";
-    static struct spec_problems problems;
-
-    assert_int_equal(spec_parse(text, sizeof text - 1, NULL, 0, s, &problems, NULL), EBM_OK);
-}
-
-static void stage_open(struct stage *s, const struct engine_ops *ops)
-{
-    struct ebm_error err;
-
-    assert_int_equal(spec_settle_net(&s->spec, &s->net, NULL, &err), EBM_OK);
-    assert_int_equal(trainer_init(&s->trainer, &s->spec, &s->net, ops, 1, comm, &s->hooks, &err),
-                     EBM_OK);
-}
-
 static int set_up(void **state)
 {
     struct stage *s = calloc(1, sizeof *s);
@@ -86,15 +55,6 @@ static int set_up(void **state)
     spec_make(&s->spec);
     stage_open(s, &quadratic_engine);
     *state = s;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct stage *s = *state;
-
-    trainer_fini(&s->trainer);
-    free(s);
     return 0;
 }
 

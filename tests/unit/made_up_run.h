@@ -6,7 +6,14 @@
 #include <math.h>
 
 #include "base/rng.h"
-#include "wire/wire.h"
+#include "stability/detector.h"
+
+/* As the defaults, for a made-up run. */
+#define MADE_UP_LIMITS(warmup_steps)                                                               \
+    {                                                                                              \
+        .warmup = (warmup_steps), .gap = 8, .langevin = 5, .grad = 10, .max_energy = 1e5,          \
+        .range = 1, .soft = true, .skips_max = 3                                                   \
+    }
 
 static inline void made_up_step(uint32_t seed, uint64_t step, double value[METRIC_COUNT])
 {

@@ -10,14 +10,7 @@
 #include "made_up_run.h"
 #include "train/hints.h"
 
-static const struct detector_limits limits = {.warmup = 200,
-                                              .gap = 8,
-                                              .langevin = 5,
-                                              .grad = 10,
-                                              .max_energy = 1e5,
-                                              .range = 1,
-                                              .soft = true,
-                                              .skips_max = 3};
+static const struct detector_limits limits = MADE_UP_LIMITS(200);
 
 /* Hints after 400 healthy steps and one in which a figure was this. */
 static void assert_hint(enum wire_metric metric, double value, const char *wanted)

@@ -13,14 +13,7 @@
 
 enum { SEED = 3 };
 
-static const struct detector_limits limits = {.warmup = 200,
-                                              .gap = 8,
-                                              .langevin = 5,
-                                              .grad = 10,
-                                              .max_energy = 1e5,
-                                              .range = 1,
-                                              .soft = true,
-                                              .skips_max = 3};
+static const struct detector_limits limits = MADE_UP_LIMITS(200);
 
 /* The first attempt diverges in step 801; the second goes back to 700. */
 static const struct rejudge_attempt story[] = {

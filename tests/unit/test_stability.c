@@ -13,14 +13,7 @@
 #include "stability/detector.h"
 #include "stability/ladder.h"
 
-static const struct detector_limits limits = {.warmup = 500,
-                                              .gap = 8,
-                                              .langevin = 5,
-                                              .grad = 10,
-                                              .max_energy = 1e5,
-                                              .range = 1,
-                                              .soft = true,
-                                              .skips_max = 3};
+static const struct detector_limits limits = MADE_UP_LIMITS(500);
 
 struct stage {
     struct detector d;
