@@ -247,23 +247,31 @@ static enum ebm_status renew(struct trainer *t, const struct yard *y, uint64_t *
     return st;
 }
 
-enum ebm_status intervention_begin(struct trainer *t, uint64_t *purged, struct ebm_error *err)
+/* Collective. */
+static enum ebm_status purge(struct trainer *t, uint64_t *purged, struct ebm_error *err)
 {
     struct yard y = {0};
+    enum ebm_status st = survey(t, &y, err);
+
+    if (st == EBM_OK)
+        st = comm_agree(t->comm, renew(t, &y, purged, err), err);
+    if (st == EBM_OK && t->spec->intervention.purge == PURGE_ALL)
+        replay_rejuvenate(&t->replay, t->step);
+    free(y.energy);
+    return st;
+}
+
+enum ebm_status intervention_begin(struct trainer *t, uint64_t *purged, struct ebm_error *err)
+{
+    enum ebm_status st = EBM_OK;
 
     *purged = 0;
     if (!begins(t))
         return EBM_OK;
-    bool buffer = t->spec->sampler.init == CHAIN_REPLAY,
-         all = t->spec->intervention.purge == PURGE_ALL;
-    enum ebm_status st = buffer ? survey(t, &y, err) : EBM_OK;
-    if (st == EBM_OK && buffer)
-        st = comm_agree(t->comm, renew(t, &y, purged, err), err);
-    if (st == EBM_OK && buffer && all)
-        replay_rejuvenate(&t->replay, t->step);
+    if (t->spec->sampler.init == CHAIN_REPLAY)
+        st = purge(t, purged, err);
     /* What comes with a whole purge changes what is healthy, buffer or not. */
-    if (st == EBM_OK && all)
+    if (st == EBM_OK && t->spec->intervention.purge == PURGE_ALL)
         detector_forget(&t->detector);
-    free(y.energy);
     return st;
 }
