@@ -32,8 +32,7 @@ size_t table_rows(const struct table *t); /* that were not printed yet */
 /* Prints the titles, the first time, and the rows that were not printed yet.
  * Two blanks between columns, none at the end of a line. Where the terminal
  * is too narrow, spare columns are left out and the widest left-aligned ones
- * cut. A table without
- * rows prints its titles only. False when memory ran out. */
+ * cut. A table without rows prints its titles only. False when memory ran out. */
 bool table_print(struct table *t, const struct term *term, struct buf *out);
 
 #endif

@@ -126,7 +126,10 @@ enum ebm_status control_show(struct daemon *d, const Ebm__Request *request, stru
         return EBM_OK; /* the sealing tells */
     REPLY_ADD(reply, jobs, m);
     rc = fill_detail(d, m, reply, err);
-    return rc == EBM_OK ? jobs_view_story(d, m, reply, err) : rc;
+    /* Of a live job it is there already. */
+    if (rc == EBM_OK && job.attempt > 1 && m->happened[0] == '\0')
+        rc = jobs_view_story(d, m, reply, err);
+    return rc;
 }
 
 /* ---- checkpoints ---- */

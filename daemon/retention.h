@@ -23,13 +23,14 @@ struct retention_row {
 
 /* The union of the newest keep_last by id, the keep_best with the smallest
  * finite score that are not suspect or poisoned, pinned ones, referenced
- * ones, evidence, and the newest healthy one. For no other reason ("line"): what a
- * resume goes on from, the newest one on the line that is not poisoned, and
- * what a divergence goes back to, the newest healthy one on the line; after a
- * rollback those are not the newest of all. And ("proving") the first one on
- * the line after that, on probation: without it, none would ever prove
- * healthy when keep_last checkpoints span less than the clean stretch. Rows
- * that are deleted are not kept. They come back in the order of (step, id). */
+ * ones, evidence, and the newest healthy one. For no other reason ("line"):
+ * what a resume goes on from, the newest one on the line that is not
+ * poisoned, and what a divergence goes back to, the newest healthy one on the
+ * line; after a rollback those are not the newest of all. And ("proving") the
+ * first one on the line after that, on probation: without it, none would ever
+ * prove healthy when keep_last checkpoints span less than the clean stretch.
+ * Rows that are deleted are not kept. They come back in the order of
+ * (step, id). */
 void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best);
 
 /* Marks what shows a divergence on both sides: of the rows that are there, on

@@ -64,8 +64,6 @@ enum ebm_status metrics_picture_get(struct metrics *m, int64_t job, uint32_t att
     enum ebm_status status = db_end(&q, err);
     if (status != EBM_OK || found)
         return status;
-    if (any)
-        return ebm_fail(err, EBM_ENOTFOUND, "no picture of job %lld yet", (long long)job);
     return fail_step(m, job, attempt, step, err);
 }
 
