@@ -123,7 +123,6 @@ def trip_of(folder, outcome, step, onset, reason, at):
             "steps_to_trip": trip - at if trip else None,
             "onset_error": onset - (at + 1) if trip else None,
             "clean_target": chosen_by(onset) <= at if trip else None, "trip": trip,
-            "skips": len(set(range(at + 1, step + 1)) - {int(r["step"]) for r in rows}),
             "slots_replaced": int(sum(r["replaced"] for r in rows)),
             "largest_suspicion": max(r["suspicion"] for r in rows)}
 
