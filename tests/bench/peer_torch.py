@@ -50,22 +50,31 @@ def open_net(variant, work):
     return build(work).to(memory_format=layout_of(variant))
 
 
-def frozen(net):
-    """The same parameters, as constants."""
-    other = copy.deepcopy(net)
-    for p, q in zip(other.parameters(), net.parameters()):
-        p.requires_grad_(False)
-        p.data = q.data
-    return other
+def precision_of(variant):
+    return torch.bfloat16 if "bf16" in variant else torch.float32
+
+
+class Constants:
+    """A net with the parameters of another as constants, in the precision of
+    the chain: bf16 is rounded once an update, not at each Langevin step."""
+
+    def __init__(self, net, variant):
+        self.net, self.source = copy.deepcopy(net).to(precision_of(variant)), net
+        for p in self.net.parameters():
+            p.requires_grad_(False)
+        self.update()
+
+    def update(self):
+        for p, q in zip(self.net.parameters(), self.source.parameters()):
+            p.copy_(q.detach())
 
 
 def langevin(net, variant):
     """x -> x after one step, of a net whose parameters are constants."""
-    bf16 = "bf16" in variant
+    precision = precision_of(variant)
 
     def energy(x):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            return net(x).float().sum()
+        return net(x.to(precision)).float().sum()
 
     def eager(x):
         x = x.detach().requires_grad_(True)
@@ -85,7 +94,7 @@ def langevin(net, variant):
 
 
 def make_chain(variant, work):
-    step = langevin(frozen(open_net(variant, work)), variant)
+    step = langevin(Constants(open_net(variant, work), variant).net, variant)
     x0 = torch.rand(work.batch, *work.shape).to(memory_format=layout_of(variant))
 
     def chain():
@@ -117,7 +126,8 @@ def adam(net):
 
 def make_step(variant, work):
     net, layout = open_net(variant, work), layout_of(variant)
-    sample, loss, optimizer = langevin(frozen(net), variant), loss_of(net, variant), adam(net)
+    constants = Constants(net, variant)
+    sample, loss, optimizer = langevin(constants.net, variant), loss_of(net, variant), adam(net)
     images, buffer = torch.rand(IMAGES, *work.shape), torch.rand(work.replay, *work.shape)
 
     def draw():
@@ -138,5 +148,6 @@ def make_step(variant, work):
         loss(data, x).backward()
         nn.utils.clip_grad_norm_(net.parameters(), GRADIENT_CLIP)
         optimizer.step()
+        constants.update()
 
     return step
