@@ -1,4 +1,5 @@
-"""JAX: fp32, bf16; chain and training step are each one compiled function."""
+"""JAX: fp32, bf16, each as a loop (scan) or unrolled, where XLA may choose other
+kernels; chain and training step are each one compiled function."""
 import math
 import os
 
@@ -58,8 +59,9 @@ def energies(work, dtype):
     return of
 
 
-def sampler(work, energy):
+def sampler(work, energy, variant):
     """(parameters, x, key) -> x after all Langevin steps."""
+    unroll = work.steps if "unrolled" in variant else 1
     gradient = jax.grad(lambda x, params: energy(params, x).sum())
 
     def run(params, x, key):
@@ -70,21 +72,21 @@ def sampler(work, energy):
             x = x - STEP_SIZE / 2 * g + NOISE * jax.random.normal(sub, x.shape)
             return (jnp.clip(x, LO, HI), key), None
 
-        return lax.scan(step, (x, key), None, length=work.steps)[0][0]
+        return lax.scan(step, (x, key), None, length=work.steps, unroll=unroll)[0][0]
 
     return run
 
 
 def open_work(variant, work):
     key = jax.random.PRNGKey(1)
-    energy = energies(work, jnp.bfloat16 if variant == "bf16" else jnp.float32)
+    energy = energies(work, jnp.bfloat16 if "bf16" in variant else jnp.float32)
     c, h, w = work.shape
     return key, energy, parameters(work, key), (h, w, c)
 
 
 def make_chain(variant, work):
     key, energy, params, shape = open_work(variant, work)
-    run = jax.jit(sampler(work, energy))
+    run = jax.jit(sampler(work, energy, variant))
     x0 = jax.random.uniform(key, (work.batch, *shape))
     return lambda: run(params, x0, key).block_until_ready()
 
@@ -107,7 +109,7 @@ def adam(params, m, v, t, grads):
 
 def make_step(variant, work):
     key, energy, params, shape = open_work(variant, work)
-    chain = sampler(work, energy)
+    chain = sampler(work, energy, variant)
 
     def loss(params, data, samples):
         real, made = jnp.split(energy(params, jnp.concatenate([data, samples])), 2)
