@@ -10,9 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PAUSE_S = 0.02  # idle threads of the one before stop spinning
 
 VARIANTS = {"torch": ("eager", "channels-last", "compile", "bf16", "compile-bf16"),
-            "jax": ("fp32", "bf16"),
-            "tensorflow": ("xla",)}
-STEP_LIBRARIES = ("torch", "jax")
+            "jax": ("fp32", "fp32-unrolled", "bf16-unrolled"),
+            "tensorflow": ("graph", "xla", "bf16")}
 
 # Memory that is freed stays with the process, as the guides of the peers have
 # it by another allocator: else PyTorch's large tensors are mapped anew at each
@@ -80,13 +79,11 @@ def last_line(path):
     return lines[-1][:200] if lines else "it says nothing"
 
 
-def wanted_peers(args, order, variants=None):
+def wanted_peers(args, variants=None):
     """(library, variant, python) of the peers that were installed."""
     for library, all_variants in VARIANTS.items():
         python = os.path.join(args.venvs, library, "bin", "python")
         if args.peers and library not in args.peers.split(","):
-            continue
-        if order == "step" and library not in STEP_LIBRARIES:
             continue
         if not os.path.exists(os.path.join(args.venvs, library, "ready")):
             print(f"  ({library} is not installed: left out)")
@@ -98,7 +95,7 @@ def wanted_peers(args, order, variants=None):
 
 def start_peers(args, net, threads, order, steps, variants=None):
     found = []
-    for library, variant, python in wanted_peers(args, order, variants):
+    for library, variant, python in wanted_peers(args, variants):
         name = f"{library} {variant}"
         print(f"  starting {name}", flush=True)
         log = os.path.join(args.out, f"peer-{library}-{variant}.log")
@@ -142,12 +139,20 @@ def best_peers(ms):
 
 
 def add_ratios(result):
-    """ebmd in fp32 against the best fp32 peer, in bf16 against the best."""
-    ms = {name: row["ms"] for name, row in result["rows"].items()}
-    exact, best = best_peers(ms)
-    if exact and "ebmd fp32" in ms:
-        result["ratio_fp32"], result["peer_fp32"] = ms[exact] / ms["ebmd fp32"], exact
-        print(f"  fp32: {result['ratio_fp32']:.2f} x the best fp32 peer ({exact})")
-    if best and "ebmd bf16" in ms:
-        result["ratio_bf16"], result["peer_best"] = ms[best] / ms["ebmd bf16"], best
-        print(f"  bf16: {result['ratio_bf16']:.2f} x the best peer ({best})")
+    """ebmd in fp32 against the best fp32 peer, in bf16 against the best; of the
+    medians, and of the shortest times, which other work on the machine touches
+    least."""
+    for short, measure in (("", lambda row: row["ms"]),
+                           ("_shortest", lambda row: min(row["seconds"]))):
+        ms = {name: measure(row) for name, row in result["rows"].items()}
+        for precision, peer in zip(("fp32", "bf16"), best_peers(ms)):
+            ours = f"ebmd {precision}"
+            if peer and ours in ms:
+                result[f"ratio_{precision}{short}"] = ms[peer] / ms[ours]
+                result[f"peer_{precision}{short}"] = peer
+    for precision, which in (("fp32", "fp32 "), ("bf16", "")):
+        if f"ratio_{precision}" in result:
+            print(f"  {precision}: {result[f'ratio_{precision}']:.2f} x the best {which}peer "
+                  f"({result[f'peer_{precision}']}); of the shortest "
+                  f"{result[f'ratio_{precision}_shortest']:.2f} x "
+                  f"({result[f'peer_{precision}_shortest']})")

@@ -2,8 +2,7 @@
 data, replay buffer, chains, gradient of both sides, clipping, Adam."""
 import os
 
-from candidate import (STEP_LIBRARIES, add_ratios, best_peers, median, spread, start_peers,
-                       take_turns)
+from candidate import VARIANTS, add_ratios, best_peers, median, spread, start_peers, take_turns
 from nets import write_images, write_spec
 from worker_run import run_worker
 
@@ -35,7 +34,7 @@ def chosen(report, net, threads):
     for r in report.parts.get("chain", []):
         if r["net"] == net.name and r["layers"] == net.layers and r["threads"] == threads:
             names = set()
-            for library in STEP_LIBRARIES:
+            for library in VARIANTS:
                 ms = {n: row["ms"] for n, row in r["rows"].items() if n.startswith(library)}
                 low = {n: v for n, v in ms.items() if "bf16" in n}
                 names.update(n for n in (best_peers(ms)[0], min(low, key=low.get, default=None))

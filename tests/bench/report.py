@@ -27,9 +27,9 @@ def table(head, rows):
     return "\n".join(lines) + "\n"
 
 
-def ratio(r, precision):
-    peer = r.get("peer_fp32" if precision == "fp32" else "peer_best")
-    return f"{r['ratio_' + precision]:.2f} x ({peer})" if peer else ""
+def ratio(r, precision, short=""):
+    peer = r.get(f"peer_{precision}{short}")
+    return f"{r[f'ratio_{precision}{short}']:.2f} x ({peer})" if peer else ""
 
 
 def timed(title, results, unit):
@@ -39,8 +39,10 @@ def timed(title, results, unit):
         these = [r for r in results if r["threads"] == threads]
         names = list(dict.fromkeys(n for r in these for n in r["rows"]))
         rows = [[n] + [cell(r["rows"].get(n)) for r in these] for n in names]
-        rows += [[f"ebmd {p} against the best {'fp32 ' * (p == 'fp32')}peer"] +
-                 [ratio(r, p) for r in these] for p in ("fp32", "bf16")]
+        rows += [[f"ebmd {p} against the best {'fp32 ' * (p == 'fp32')}peer{more}"] +
+                 [ratio(r, p, short) for r in these]
+                 for p in ("fp32", "bf16")
+                 for short, more in (("", ""), ("_shortest", ", by the shortest times"))]
         out += f"\n{threads} core{'s' * (threads > 1)}, {unit}:\n\n"
         out += table(["candidate"] + [f"{r['net']} ({r['shape']})" for r in these], rows)
     return out
@@ -133,7 +135,7 @@ def markdown(head, parts):
 
 COLOURS = {"ebmd": ("#b2182b", "#ef8a62"), "oneDNN": ("#fddbc7",),
            "torch": ("#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0"),
-           "jax": ("#1b7837", "#7fbf7b"), "tensorflow": ("#bf812d",)}
+           "jax": ("#1b7837", "#7fbf7b"), "tensorflow": ("#8c510a", "#bf812d", "#dfc27d")}
 
 
 def colour_of(name, names):
