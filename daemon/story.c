@@ -25,12 +25,27 @@ static bool look(void *arg, const struct store_attempt *a)
     return true;
 }
 
-/* The overrides of an attempt, apart by blanks, as a rung made them. */
+/* Of the setting that text begins with: up to a blank before another one; a
+ * value may have blanks, as [0, 1]. */
+static size_t setting_length(const char *text)
+{
+    size_t n = strcspn(text, " ");
+
+    while (text[n] == ' ') {
+        size_t word = strcspn(text + n + 1, " ");
+        if (memchr(text + n + 1, '=', word) != NULL)
+            break;
+        n += 1 + word;
+    }
+    return n;
+}
+
+/* The overrides of an attempt, apart by blanks. */
 static void read_change(const char *text, struct ladder_change *out)
 {
     out->sets = 0;
     while (*text != '\0' && out->sets < LADDER_SETS_MAX) {
-        size_t n = strcspn(text, " ");
+        size_t n = setting_length(text);
         if (n > 0)
             snprintf(out->set[out->sets++], LADDER_SET_MAX, "%.*s", (int)n, text);
         text += n + strspn(text + n, " ");

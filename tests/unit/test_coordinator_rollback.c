@@ -156,6 +156,23 @@ static void without_a_buffer_there_is_no_replay(void **state)
     assert_unchanged(s, job, to, no_sets, EBM_EINVAL, "has no replay buffer");
 }
 
+/* ---- its sentence ---- */
+
+static void the_sentence_has_what_a_person_set(void **state)
+{
+    static const char *const set[] = {"sampler.clamp=[-1, 1]", "optimizer.lr=5e-5", NULL};
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[3], job = run_job(s, &a, id);
+
+    assert_int_equal(stage_try_rollback(s, job, "c1", false, set)->status, EBM_OK);
+    end_as(&a, "stopped");
+    wait_start(s, job, 2, id[0]);
+    assert_string_equal(
+        stage_show(s, job)->happened,
+        "rolled back to 50 by hand; sampler.clamp=[-1.0, 1.0]; optimizer.lr=5.0e-5");
+}
+
 /* ---- the target ---- */
 
 static void each_way_to_say_where_leads_there(void **state)
@@ -590,6 +607,7 @@ int main(void)
         T(samples_keep_their_shape),
         T(targets_that_are_none_change_nothing),
         T(without_a_buffer_there_is_no_replay),
+        T(the_sentence_has_what_a_person_set),
         T(each_way_to_say_where_leads_there),
         T(a_dry_run_changes_nothing),
         T(a_running_job_is_stopped_first),
