@@ -206,13 +206,26 @@ INLINE vec NAME(choose)(mask m, vec yes, vec no)
 }
 #define choose NAME(choose)
 
+/* v, not below lo nor above hi; NaN stays NaN. */
+INLINE vec NAME(limit)(vec v, vec lo, vec hi)
+{
+#if VW == 16 && defined(__AVX512F__)
+    /* These are the second operand where one is NaN. */
+    return (vec)_mm512_min_ps((__m512)hi, _mm512_max_ps((__m512)lo, (__m512)v));
+#else
+    vec low = choose(v < lo, lo, v); /* false for NaN */
+
+    return choose(low > hi, hi, low);
+#endif
+}
+
 /* exp(x) to 1e-7 relative on [-87, 87], where it is cut off: 2^n * exp(r)
  * with |r| <= ln(2)/2, and exp(r) = 1 + r + r^2 P(r), P near-minimax. NaN
  * stays NaN. */
 INLINE vec NAME(exp)(vec x)
 {
     const vec magic = splat(0x1.8p23f); /* adding it rounds to an integer in the low bits */
-    vec in = choose(x > 87.0f, splat(87.0f), choose(x < -87.0f, splat(-87.0f), x));
+    vec in = NAME(limit)(x, splat(-87.0f), splat(87.0f));
     vec shifted = in * 1.44269504f + magic;
     vec n = shifted - magic;
     vec r = (in - n * 0.693145752f) - n * 1.42860677e-6f;
@@ -306,14 +319,6 @@ static void NAME(round)(const float *in, float *out, size_t n)
 }
 
 /* ---- the Langevin step ---- */
-
-/* Comparisons that are false for NaN, so that NaN passes. */
-INLINE vec NAME(limit)(vec v, vec lo, vec hi)
-{
-    vec low = choose(v < lo, lo, v);
-
-    return choose(low > hi, hi, low);
-}
 
 /* Element c * pixels + p of a sample is vector p * channels + c. */
 INLINE void NAME(make_noise)(const struct wide_update *u)
