@@ -6,10 +6,10 @@
 
 enum { FIRST_CAPACITY = 16 };
 
-enum ebm_status rejudge_init(struct rejudge *r, const struct detector_limits *l,
-                             const struct rejudge_attempt *attempt, size_t n, struct ebm_error *err)
+enum ebm_status rejudge_init(struct rejudge *r, const struct rejudge_attempt *attempt, size_t n,
+                             struct ebm_error *err)
 {
-    *r = (struct rejudge){.limits = *l, .attempt = attempt, .attempts = n};
+    *r = (struct rejudge){.attempt = attempt, .attempts = n};
     r->start = calloc(n, sizeof *r->start);
     r->started = calloc(n, sizeof *r->started);
     if (r->start == NULL || r->started == NULL)
@@ -23,6 +23,11 @@ void rejudge_fini(struct rejudge *r)
     free(r->started);
     free(r->finding);
     memset(r, 0, sizeof *r);
+}
+
+const struct detector_limits *rejudge_limits(const struct rejudge *r)
+{
+    return &r->attempt[r->at].limits;
 }
 
 static struct rejudge_finding *add_finding(struct rejudge *r)
@@ -55,19 +60,19 @@ static void keep_starts(struct rejudge *r, uint64_t step)
     }
 }
 
-/* A divergence that is none now. */
+/* A divergence that is none now, or was one before. */
 static enum ebm_status leave(struct rejudge *r, struct ebm_error *err)
 {
     const struct rejudge_attempt *a = &r->attempt[r->at];
 
     keep_starts(r, UINT64_MAX);
-    if (!a->diverged || r->tripped)
+    if (!a->diverged || r->agreed)
         return EBM_OK;
     struct rejudge_finding *f = add_finding(r);
     if (f == NULL)
         return ebm_fail(err, EBM_ENOMEM, "out of memory for what stands out");
     f->in = a;
-    f->step = r->last_step > a->last_step ? r->last_step : a->last_step;
+    f->step = r->rows_here > 0 && r->last_step > a->last_step ? r->last_step : a->last_step;
     f->onset = a->onset;
     f->signal = SIGNAL_COUNT;
     f->run_too = true;
@@ -81,8 +86,9 @@ static void enter(struct rejudge *r, size_t at)
 
     r->at = at;
     r->begun = true;
-    r->tripped = r->warned = false;
+    r->tripped = r->warned = r->agreed = false;
     r->last_step = a->from_step;
+    r->rows_here = 0;
     if (r->started[at] && !a->forgets)
         r->now = r->start[at];
     else
@@ -140,7 +146,8 @@ static enum ebm_status note(struct rejudge *r, uint64_t step, const struct detec
     f->signal = j->signal;
     f->suspicion = j->suspicion;
     f->run_too = j->verdict == VERDICT_TRIP && is_end(a, step);
-    snprintf(f->reason, sizeof f->reason, "%s", j->reason);
+    r->agreed |= f->run_too;
+    snprintf(f->reason, sizeof f->reason, "%s", f->run_too ? a->reason : j->reason);
     r->trips += j->verdict == VERDICT_TRIP;
     r->warnings += j->verdict == VERDICT_WARN;
     r->skips += j->verdict == VERDICT_SKIP;
@@ -162,7 +169,8 @@ enum ebm_status rejudge_row(struct rejudge *r, uint32_t attempt, uint64_t step,
     r->missing += step > r->last_step + 1 ? step - r->last_step - 1 : 0;
     r->last_step = step;
     r->rows++;
-    detector_feed(&r->now, &r->limits, step, value, &r->last);
+    r->rows_here++;
+    detector_feed(&r->now, rejudge_limits(r), step, value, &r->last);
     memcpy(r->value, value, sizeof r->value);
     if (r->tripped)
         return EBM_OK;

@@ -12,6 +12,7 @@ struct rejudge_attempt {
     uint32_t attempt;
     uint32_t from_attempt; /* whose checkpoint it started from; 0: nobody's here */
     uint64_t from_step, last_step;
+    struct detector_limits limits;
     bool forgets;       /* its buffer began anew: the history does as well */
     bool diverged;      /* the run itself said so, in last_step or the one after it */
     uint64_t onset;     /* as the run said */
@@ -19,7 +20,7 @@ struct rejudge_attempt {
 };
 
 /* What stands out: the beginning of a warning, a skipped step, the first trip
- * of an attempt, or a divergence of the run itself that is none now. */
+ * of an attempt, or a divergence of the run itself in another step than that. */
 struct rejudge_finding {
     const struct rejudge_attempt *in;
     uint64_t step, onset;
@@ -31,16 +32,16 @@ struct rejudge_finding {
 };
 
 struct rejudge {
-    struct detector_limits limits;
     const struct rejudge_attempt *attempt; /* borrowed; rising */
     size_t attempts;
     struct detector *start; /* owned, (attempts): what each begins with */
     bool *started;          /* owned, (attempts): it is known */
     struct detector now;
-    size_t at; /* the attempt under way, once begun */
-    bool begun, tripped, warned;
-    uint64_t last_step;         /* in it */
-    double value[METRIC_COUNT]; /* of the newest row */
+    size_t at;                           /* the attempt under way, once begun */
+    bool begun, tripped, warned, agreed; /* agreed: with its divergence */
+    uint64_t last_step;                  /* in it */
+    uint64_t rows_here;                  /* of it; of the newest one: */
+    double value[METRIC_COUNT];
     struct detector_judgement last;
 
     struct rejudge_finding *finding; /* owned */
@@ -51,9 +52,10 @@ struct rejudge {
 };
 
 /* attempt: n > 0, in rising order. rejudge_fini always. */
-enum ebm_status rejudge_init(struct rejudge *r, const struct detector_limits *l,
-                             const struct rejudge_attempt *attempt, size_t n,
+enum ebm_status rejudge_init(struct rejudge *r, const struct rejudge_attempt *attempt, size_t n,
                              struct ebm_error *err);
+/* The limits of the attempt under way. */
+const struct detector_limits *rejudge_limits(const struct rejudge *r);
 /* The next row, in the order (attempt, step). Rows of attempts that are not
  * among those given are left out. */
 enum ebm_status rejudge_row(struct rejudge *r, uint32_t attempt, uint64_t step,

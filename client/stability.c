@@ -51,44 +51,38 @@ static enum ebm_status check_sets(const char *const *sets, size_t n, struct ebm_
     return EBM_OK;
 }
 
-static enum ebm_status read_spec(struct inquiry *q, struct ebm_error *err)
+static enum ebm_status parse_spec(struct inquiry *q, const char *text, struct spec *out,
+                                  struct ebm_error *err)
 {
     size_t n;
     const char **sets = args_values(&q->call->args, "set", &n);
-    const char *text = job_of(q)->spec;
 
     if (sets == NULL)
         return ebm_fail(err, EBM_ENOMEM, "out of memory");
     enum ebm_status rc = check_sets(sets, n, err);
     if (rc == EBM_OK)
-        rc = spec_parse(text, strlen(text), sets, n, &q->spec, &q->problems, err);
+        rc = spec_parse(text, strlen(text), sets, n, out, &q->problems, err);
     if (rc == EBM_EINVAL && q->problems.count > 0)
         rc = ebm_fail(err, EBM_EINVAL, "%s", q->problems.item[0].text);
     free(sets);
     return rc;
 }
 
-/* An override as "intervention.purge=all" among others, apart by blanks. */
-static bool has_override(const char *overrides, const char *word)
+/* Onto out->limits and out->forgets: those of the attempt's own spec, and on
+ * top of it what is asked for. *s holds the spec of the attempt before. */
+static enum ebm_status judge_by(struct inquiry *q, const char *text, struct spec *s,
+                                struct rejudge_attempt *out, struct ebm_error *err)
 {
-    size_t n = strlen(word);
-
-    for (const char *p = overrides; (p = strstr(p, word)) != NULL; p += n)
-        if ((p == overrides || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
-            return true;
-    return false;
-}
-
-/* The buffer begins anew where an intervention begins, and again when the
- * attempt is started again from there. */
-static bool forgets(const struct rejudge_attempt *all, size_t i, const Ebm__Attempt *a)
-{
-    if (a->from_step == 0)
-        return false;
-    if (has_override(a->overrides, "intervention.purge=all"))
-        return true;
-    return i > 0 && all[i - 1].forgets && a->from_step == all[i - 1].from_step &&
-           strcmp(a->cause, "rollback") != 0;
+    if (text[0] != '\0') {
+        enum ebm_status rc = parse_spec(q, text, s, err);
+        if (rc != EBM_OK)
+            return rc;
+    }
+    detector_limits_of(s, &out->limits);
+    /* As intervention_begin of the worker. */
+    out->forgets = out->from_step > 0 && s->intervention.purge == PURGE_ALL &&
+                   (uint64_t)s->intervention.at_step == out->from_step;
+    return EBM_OK;
 }
 
 static enum ebm_status read_history(struct inquiry *q, struct ebm_error *err)
@@ -97,6 +91,7 @@ static enum ebm_status read_history(struct inquiry *q, struct ebm_error *err)
     Ebm__History m = EBM__HISTORY__INIT;
 
     m.job = q->job;
+    m.specs = true;
     r.body_case = EBM__REQUEST__BODY_HISTORY;
     r.history = &m;
     enum ebm_status rc = call_ask(q->call, &r, &q->history, err);
@@ -106,7 +101,10 @@ static enum ebm_status read_history(struct inquiry *q, struct ebm_error *err)
     q->attempt = calloc(n + 1, sizeof *q->attempt);
     if (q->attempt == NULL)
         return ebm_fail(err, EBM_ENOMEM, "out of memory for %zu attempts", n);
-    for (size_t i = 0; i < n; i++) {
+    struct spec *spec = calloc(1, sizeof *spec);
+    if (spec == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "out of memory for a spec");
+    for (size_t i = 0; rc == EBM_OK && i < n; i++) {
         const Ebm__Attempt *a = q->history.reply->attempts[i];
         q->attempt[i] = (struct rejudge_attempt){
             .attempt = a->attempt,
@@ -117,9 +115,10 @@ static enum ebm_status read_history(struct inquiry *q, struct ebm_error *err)
             .onset = a->onset,
             .reason = a->reason,
         };
-        q->attempt[i].forgets = forgets(q->attempt, i, a);
+        rc = judge_by(q, a->spec, spec, &q->attempt[i], err);
     }
-    return EBM_OK;
+    free(spec);
+    return rc;
 }
 
 static enum ebm_status judge_row(void *arg, const Ebm__Metric *row, struct ebm_error *err)
@@ -132,15 +131,13 @@ static enum ebm_status judge_row(void *arg, const Ebm__Metric *row, struct ebm_e
 static enum ebm_status judge_rows(struct inquiry *q, struct ebm_error *err)
 {
     Ebm__Metrics m = EBM__METRICS__INIT;
-    struct detector_limits limits;
     size_t n = q->history.reply->n_attempts;
 
     if (n == 0)
         return EBM_OK;
-    detector_limits_of(&q->spec, &limits);
     m.job = q->job;
     m.limit = PAGES_METRICS;
-    enum ebm_status rc = rejudge_init(&q->judge, &limits, q->attempt, n, err);
+    enum ebm_status rc = rejudge_init(&q->judge, q->attempt, n, err);
     if (rc == EBM_OK)
         rc = pages_walk_metrics(q->call, &m, judge_row, &q->judge, err);
     return rc == EBM_OK ? rejudge_end(&q->judge, err) : rc;
@@ -151,7 +148,7 @@ static enum ebm_status inquire(struct inquiry *q, struct ebm_error *err)
     enum ebm_status rc = call_show(q->call, q->job, &q->shown, err);
 
     if (rc == EBM_OK)
-        rc = read_spec(q, err);
+        rc = parse_spec(q, job_of(q)->spec, &q->spec, err);
     if (rc == EBM_OK)
         rc = read_history(q, err);
     return rc == EBM_OK ? judge_rows(q, err) : rc;
@@ -241,7 +238,7 @@ static void read_signal(const struct rejudge *j, enum detector_signal s, struct 
 {
     out->signal = detector_signal_name(s);
     detector_signal_what(s, &out->need, &out->window);
-    detector_read(&j->now, &j->limits, j->value, s, &out->r);
+    detector_read(&j->now, rejudge_limits(j), j->value, s, &out->r);
 }
 
 /* Of a job that is not trained now: as its recorded rows leave the detector. */
@@ -255,10 +252,10 @@ static void tell_verdict(const struct inquiry *q)
         printf("%s: %s\n", told->verdict, told->outlook);
         return;
     }
-    outlook_say(&j->now, &j->limits, j->last.verdict, j->last.signal, j->last.suspicion,
+    outlook_say(&j->now, rejudge_limits(j), j->last.verdict, j->last.signal, j->last.suspicion,
                 j->last.reason, text);
-    printf("%s at step %" PRIu64 ": %s\n", outlook_word(&j->now, &j->limits, j->last.verdict),
-           j->last_step, text);
+    printf("%s at step %" PRIu64 ": %s\n",
+           outlook_word(&j->now, rejudge_limits(j), j->last.verdict), j->last_step, text);
 }
 
 static void tell_recovery(const struct inquiry *q)
@@ -285,7 +282,7 @@ static int print_standing(const struct inquiry *q)
     const void *rows[SIGNAL_COUNT];
     const struct call *c = q->call;
     const Ebm__Job *j = job_of(q);
-    bool any = q->judge.rows > 0;
+    bool any = q->judge.rows_here > 0;
 
     for (int s = 0; any && s < SIGNAL_COUNT; s++) {
         read_signal(&q->judge, (enum detector_signal)s, &row[s]);
@@ -295,12 +292,15 @@ static int print_standing(const struct inquiry *q)
         printf("job %" PRIu64 " %s: %s, attempt %u, step %" PRIu64 " of %" PRIu64 "%s%s\n", j->job,
                j->name, j->state, j->attempt, j->step, j->total_steps,
                j->reason[0] != '\0' ? "; " : "", j->reason);
-        if (!any) {
+        if (any)
+            tell_verdict(q);
+        else if (j->attempt == 0)
             puts("no metrics yet");
-            return CODE_OK;
-        }
-        tell_verdict(q);
+        else
+            printf("no step of attempt %u yet\n", j->attempt);
         tell_recovery(q);
+        if (!any)
+            return CODE_OK;
         puts("");
     }
     return call_done(record_list(signal_columns, sizeof signal_columns / sizeof signal_columns[0],

@@ -181,6 +181,9 @@ enum ebm_status control_checkpoints(struct daemon *d, const Ebm__Request *reques
 struct history {
     struct daemon *d;
     struct reply *reply;
+    bool specs;
+    const char *spec; /* of the attempt before; borrowed from the reply */
+    struct ebm_error err;
 };
 
 /* Whose checkpoint an attempt started from; its row stays when its bytes go. */
@@ -195,10 +198,23 @@ static uint32_t attempt_of_start(struct daemon *d, const struct store_attempt *a
     return c.attempt;
 }
 
+/* One that does not differ from the one before is not told again. */
+static enum ebm_status put_spec(struct history *h, const struct store_attempt *a, Ebm__Attempt *m)
+{
+    struct buf text;
+
+    buf_init(&text);
+    enum ebm_status rc = store_attempt_spec(h->d->store, a->job, a->attempt, &text, &h->err);
+    if (rc == EBM_OK && (h->spec == NULL || strcmp(h->spec, buf_text(&text)) != 0))
+        h->spec = m->spec = reply_text(h->reply, buf_text(&text));
+    buf_fini(&text);
+    return rc;
+}
+
 static bool put_attempt(void *arg, const struct store_attempt *a)
 {
     static const Ebm__Attempt empty = EBM__ATTEMPT__INIT;
-    const struct history *h = arg;
+    struct history *h = arg;
     const struct live *l = live_find(&h->d->live, a->job);
     struct reply *r = h->reply;
     Ebm__Attempt *m = reply_alloc(r, sizeof *m);
@@ -224,17 +240,23 @@ static bool put_attempt(void *arg, const struct store_attempt *a)
     m->reason = reply_text(r, a->reason);
     m->host = reply_text(r, a->host);
     REPLY_ADD(r, attempts, m);
-    return true;
+    return !h->specs || put_spec(h, a, m) == EBM_OK;
 }
 
 enum ebm_status control_history(struct daemon *d, const Ebm__Request *request, struct reply *reply,
                                 struct ebm_error *err)
 {
-    struct history h = {d, reply};
+    struct history h = {.d = d, .reply = reply, .specs = request->history->specs};
     struct store_job job;
     enum ebm_status rc = need_job(d, request->history->job, &job, err);
 
-    return rc == EBM_OK ? store_attempt_each(d->store, job.id, put_attempt, &h, err) : rc;
+    if (rc == EBM_OK)
+        rc = store_attempt_each(d->store, job.id, put_attempt, &h, err);
+    if (rc == EBM_OK && h.err.code != EBM_OK) {
+        *err = h.err;
+        rc = err->code;
+    }
+    return rc;
 }
 
 /* ---- events ---- */

@@ -34,12 +34,18 @@ static void put(struct rejudge *r, uint32_t attempt, uint64_t first, uint64_t la
     }
 }
 
+/* All of them with these limits. */
 static void open_story(struct rejudge *r, const struct detector_limits *l,
                        const struct rejudge_attempt *a, size_t n)
 {
+    static struct rejudge_attempt told[4];
     struct ebm_error err;
 
-    assert_int_equal(rejudge_init(r, l, a, n, &err), EBM_OK);
+    assert_true(n <= sizeof told / sizeof told[0]);
+    memcpy(told, a, n * sizeof *a);
+    for (size_t i = 0; i < n; i++)
+        told[i].limits = *l;
+    assert_int_equal(rejudge_init(r, told, n, &err), EBM_OK);
 }
 
 static void close_story(struct rejudge *r)
@@ -79,6 +85,7 @@ static void a_trip_is_found_where_the_run_had_it(void **state)
     assert_int_equal(r.finding[0].onset, 801);
     assert_int_equal(r.finding[0].verdict, VERDICT_TRIP);
     assert_true(r.finding[0].run_too && r.finding[0].in->attempt == 1);
+    assert_string_equal(r.finding[0].reason, "not finite"); /* in the run's own words */
     assert_true(r.nearest > 0 && r.nearest < 1);
     /* The second began with what the first had learnt until step 700. */
     detector_init(&d);
@@ -167,9 +174,48 @@ static void narrow_limits_trip_once_in_an_attempt(void **state)
     put(&r, 1, 1, 801);
     close_story(&r);
     assert_int_equal(r.trips, 1);
-    assert_true(r.finding[r.findings - 1].verdict == VERDICT_TRIP);
-    assert_true(r.finding[r.findings - 1].step < 300);
-    assert_false(r.finding[r.findings - 1].run_too);
+    assert_true(r.findings >= 2);
+    const struct rejudge_finding *now = &r.finding[r.findings - 2], *then = now + 1;
+    assert_true(now->verdict == VERDICT_TRIP && now->step < 300 && !now->run_too);
+    /* Where the run itself was stopped is told as well. */
+    assert_true(then->verdict == VERDICT_OK && then->run_too);
+    assert_int_equal(then->step, 801);
+    assert_int_equal(then->onset, 801);
+    rejudge_fini(&r);
+}
+
+static void each_attempt_has_its_own_limits(void **state)
+{
+    struct rejudge_attempt own[] = {story[0], story[1]};
+    struct ebm_error err;
+    struct rejudge r;
+
+    (void)state;
+    own[0].limits = own[1].limits = limits;
+    own[1].limits.gap = 0.01;
+    assert_int_equal(rejudge_init(&r, own, 2, &err), EBM_OK);
+    put(&r, 1, 1, 801);
+    assert_int_equal(r.trips, 1);
+    put(&r, 2, 701, 900);
+    close_story(&r);
+    assert_int_equal(r.trips, 2);
+    assert_true(rejudge_limits(&r)->gap < 0.1);
+    rejudge_fini(&r);
+}
+
+/* What the attempt before it ended with is not told as this one's. */
+static void an_attempt_without_rows_has_no_verdict(void **state)
+{
+    struct rejudge r;
+
+    (void)state;
+    open_story(&r, &limits, story, 2);
+    put(&r, 1, 1, 801);
+    assert_int_equal(r.rows_here, 801);
+    close_story(&r);
+    assert_int_equal(r.attempt[r.at].attempt, 2);
+    assert_int_equal(r.rows_here, 0);
+    assert_int_equal(r.last_step, 700);
     rejudge_fini(&r);
 }
 
@@ -258,6 +304,8 @@ int main(void)
         cmocka_unit_test(a_new_buffer_is_a_new_history),
         cmocka_unit_test(what_has_no_rows_is_passed_through),
         cmocka_unit_test(what_is_no_trip_now_is_told),
+        cmocka_unit_test(each_attempt_has_its_own_limits),
+        cmocka_unit_test(an_attempt_without_rows_has_no_verdict),
         cmocka_unit_test(narrow_limits_trip_once_in_an_attempt),
         cmocka_unit_test(steps_without_rows_are_counted),
         cmocka_unit_test(the_outlook_says_what_it_waits_for),
