@@ -241,6 +241,14 @@ static void read_signal(const struct rejudge *j, enum detector_signal s, struct 
     detector_read(&j->now, rejudge_limits(j), j->value, s, &out->r);
 }
 
+/* The rows of another job are not looked at. */
+static void tell_fork(const struct inquiry *q)
+{
+    if (q->attempt[0].from_attempt == 0 && q->attempt[0].from_step > 0)
+        puts("a fork: what its parent's detector had learnt is missing here, so bands may differ "
+             "from those of the run");
+}
+
 /* Of a job that is not trained now: as its recorded rows leave the detector. */
 static void tell_verdict(const struct inquiry *q)
 {
@@ -258,19 +266,35 @@ static void tell_verdict(const struct inquiry *q)
            outlook_word(&j->now, rejudge_limits(j), j->last.verdict), j->last_step, text);
 }
 
+/* Budget and ladder begin again with progress: as recovery_is_new of ebmd. */
+static bool has_come_on(const struct inquiry *q)
+{
+    uint64_t furthest = 0;
+
+    for (size_t i = 0; i < q->history.reply->n_attempts; i++)
+        if (q->attempt[i].diverged && q->attempt[i].last_step > furthest)
+            furthest = q->attempt[i].last_step;
+    return job_of(q)->step >= furthest + (uint64_t)q->spec.stability.clean_steps;
+}
+
 static void tell_recovery(const struct inquiry *q)
 {
     const struct spec *s = &q->spec;
-    uint32_t used = job_of(q)->rollbacks_used;
+    uint32_t used = job_of(q)->rollbacks_used, past = has_come_on(q) ? used : 0;
     int64_t most = s->stability.max_rollbacks;
 
+    if (job_state_is_final(job_state_from_name(job_of(q)->state)))
+        return;
     if (s->stability.on_divergence != DIVERGENCE_ROLLBACK) {
         printf("a divergence %s\n", s->stability.on_divergence == DIVERGENCE_PAUSE
                                         ? "pauses it: on_divergence is pause"
                                         : "ends it: on_divergence is fail");
         return;
     }
+    used -= past;
     printf("%u of %" PRId64 " rollbacks used", used, most);
+    if (past > 0)
+        printf(" (%u before it came stability.clean_steps further count no more)", past);
     if (used < most)
         printf("; the next one would be \"%s\"", ladder_name(ladder_at(s->stability.ladder, used)));
     puts("");
@@ -301,6 +325,7 @@ static int print_standing(const struct inquiry *q)
         tell_recovery(q);
         if (!any)
             return CODE_OK;
+        tell_fork(q);
         puts("");
     }
     return call_done(record_list(signal_columns, sizeof signal_columns / sizeof signal_columns[0],
@@ -408,8 +433,7 @@ static void tell_replay(const struct inquiry *q)
     if (j->trips == 0)
         printf("; at most %.0f %% of a limit was reached", 100 * j->nearest);
     puts("");
-    if (q->attempt[0].from_attempt == 0 && q->attempt[0].from_step > 0)
-        puts("a fork: what its parent's detector had learnt is not looked at");
+    tell_fork(q);
     for (size_t i = 0; i < j->findings; i++)
         differ += j->finding[i].verdict == VERDICT_TRIP || j->finding[i].run_too;
     if (differ == 0)

@@ -9,11 +9,11 @@ enum { DOTS_X = 2, DOTS_Y = 4, BRAILLE = 0x2800, LEVELS = 8 };
 /* Growth over more than this is drawn by its logarithm. */
 #define LOGARITHMIC_FROM 50.0
 
-void chart_span_add(struct chart_span *s, const struct chart_point *p, size_t n)
+void chart_span_add(struct chart_span *s, const struct chart_point *p, size_t n, bool positive)
 {
     for (size_t i = 0; i < n; i++) {
         double v = p[i].value;
-        if (!isfinite(v))
+        if (!isfinite(v) || (positive && v <= 0))
             continue;
         s->low = !s->any || v < s->low ? v : s->low;
         s->high = !s->any || v > s->high ? v : s->high;
@@ -46,6 +46,8 @@ static double share_of(const struct chart *c, double v)
     double low = c->span.low, high = c->span.high;
 
     if (c->logarithmic) {
+        if (v <= 0)
+            return 0;
         low = log(low);
         high = log(high);
         v = log(v);
@@ -311,7 +313,7 @@ static struct chart_span trend_span(const struct chart_point *p, size_t n)
     struct chart_span span = {0};
     double steady = median_of(p, n);
 
-    chart_span_add(&span, p, n);
+    chart_span_add(&span, p, n, false);
     span.low = span.low < 0 ? span.low : 0;
     steady += (steady - span.low) / 2;
     span.high = isfinite(steady) && steady > span.high ? steady : span.high;

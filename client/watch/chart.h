@@ -15,12 +15,13 @@ struct chart_point {
     double value; /* may be NaN or infinite: shown as a mark above */
 };
 
-/* What the values of some points span; `any` is false when none is finite. */
+/* What the values of some points span; `any` is false when none is finite, or
+ * with `positive` none above 0. */
 struct chart_span {
     double low, high;
     bool any;
 };
-void chart_span_add(struct chart_span *s, const struct chart_point *p, size_t n);
+void chart_span_add(struct chart_span *s, const struct chart_point *p, size_t n, bool positive);
 
 struct chart_cell {
     uint8_t dots;  /* as in a braille character: of all points */

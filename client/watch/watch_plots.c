@@ -11,6 +11,8 @@
 
 enum { LABEL_MAX = 10, AXIS_FROM = 24 /* columns; without axes below */ };
 
+#define BAND_REACH 16.0 /* times beyond the line's own values that an edge is drawn */
+
 struct plot_line {
     enum wire_metric metric;
     const char *name; /* beside the value; NULL: the plot's title says it */
@@ -57,14 +59,31 @@ static size_t label_width(const struct chart_span *s)
     return low > high ? low : high;
 }
 
-static size_t drop_gaps(struct chart_point *p, size_t n)
+/* The edges of a band, as far as they leave the line between them some room:
+ * what is further away is in the caption alone. */
+static void keep_near(struct plot *plot, size_t k)
 {
+    struct chart_point *p = plot->point[k];
+    double low = plot->span.low / BAND_REACH, high = plot->span.high * BAND_REACH;
     size_t kept = 0;
 
-    for (size_t i = 0; i < n; i++)
-        if (isfinite(p[i].value))
+    for (size_t i = 0; i < plot->points[k]; i++)
+        if (isfinite(p[i].value) && p[i].value >= low && p[i].value <= high)
             p[kept++] = p[i];
-    return kept;
+    plot->points[k] = kept;
+}
+
+/* Edges come after the line. What has a band is never below 0, and one 0 is
+ * no reason not to draw it by its logarithm. */
+static void add_line(struct plot *plot, const struct plot_look *look, size_t k)
+{
+    bool positive = look->line[look->lines - 1].band;
+
+    if (look->line[k].band)
+        keep_near(plot, k);
+    chart_span_add(&plot->span, plot->point[k], plot->points[k], positive);
+    if (!plot->span.any)
+        chart_span_add(&plot->span, plot->point[k], plot->points[k], false);
 }
 
 void plots_init(struct plots *p, const struct watch_rows *rows)
@@ -77,9 +96,8 @@ void plots_init(struct plots *p, const struct watch_rows *rows)
             plot->point[k] = watch_rows_points(rows, looks[i].line[k].metric);
             if (plot->point[k] == NULL)
                 continue;
-            plot->points[k] =
-                looks[i].line[k].band ? drop_gaps(plot->point[k], rows->count) : rows->count;
-            chart_span_add(&plot->span, plot->point[k], plot->points[k]);
+            plot->points[k] = rows->count;
+            add_line(plot, &looks[i], k);
         }
         size_t width = label_width(&plot->span);
         p->label = width > p->label ? width : p->label;
@@ -113,17 +131,29 @@ static void add_values(struct pieces *line, const struct plots *p, enum watch_pl
         const struct plot_line *l = &looks[which].line[i];
         const char *text = l->name != NULL ? label_of(last->value[l->metric], number)
                                            : human_number(last->value[l->metric], number);
-        if (l->band && !isfinite(last->value[l->metric]))
-            continue;
         if (l->band)
-            pieces_add(line, 2, l->style, "%s %s", l->name, text);
-        else if (l->name != NULL && l->mark != 0 && !f->colour)
+            continue;
+        if (l->name != NULL && l->mark != 0 && !f->colour)
             pieces_add(line, 1, l->style, "%s (%c) %s", l->name, l->mark, text);
         else if (l->name != NULL)
             pieces_add(line, 1, l->style, "%s %s", l->name, text);
         else
             pieces_add(line, 1, l->style, "%s", text);
     }
+}
+
+/* Both edges in one piece: one alone would say something else. */
+static void add_band(struct pieces *line, const struct plots *p, enum watch_plot which)
+{
+    const struct watch_row *last = watch_rows_last(p->rows);
+    const struct plot_line *high = &looks[which].line[looks[which].lines - 1], *low = high - 1;
+    char from[HUMAN_MAX], to[HUMAN_MAX];
+
+    if (last == NULL || !high->band || !isfinite(last->value[high->metric]))
+        return;
+    pieces_add(line, 2, high->style, "%s %s %s %s", low->name,
+               label_of(last->value[low->metric], from), high->name,
+               label_of(last->value[high->metric], to));
 }
 
 static void put_caption(const struct plots *p, enum watch_plot which, struct frame *f, size_t right,
@@ -135,6 +165,7 @@ static void put_caption(const struct plots *p, enum watch_plot which, struct fra
 
     pieces_add(&line, 0, STYLE_BOLD, "%s", looks[which].title);
     add_values(&line, p, which, f);
+    add_band(&line, p, which);
     if (plot->drawn && plot->chart.logarithmic)
         pieces_add(&line, 2, STYLE_DIM, "logarithmic");
     if (!labelled && plot->span.any)

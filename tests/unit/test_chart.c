@@ -30,7 +30,7 @@ static void draw(char *out, size_t size, const struct term *t, size_t width, siz
     struct frame f;
 
     begin(&f, t, width, height);
-    chart_span_add(&span, p, n);
+    chart_span_add(&span, p, n, false);
     assert_true(
         chart_init(&c, width, height, n > 0 ? p[0].step : 0, n > 0 ? p[n - 1].step : 0, span));
     chart_draw(&c, p, n, STYLE_NONE, 0);
@@ -85,7 +85,7 @@ static void test_chart_noise(void **state)
     for (size_t i = 0; i < 1000; i++)
         p[i] = (struct chart_point){i, i % 2 ? 1 : -1};
     begin(&f, &colour, 4, 3);
-    chart_span_add(&span, p, 1000);
+    chart_span_add(&span, p, 1000, false);
     assert_true(chart_init(&c, 4, 3, 0, 999, span));
     chart_draw(&c, p, 1000, STYLE_CYAN, 0);
     for (size_t i = 0; i < 3; i++) {
@@ -131,11 +131,11 @@ static void test_chart_logarithm(void **state)
     struct chart c;
 
     (void)state;
-    chart_span_add(&span, p, 2);
+    chart_span_add(&span, p, 2, false);
     assert_true(chart_init(&c, 2, 1, 0, 2, span));
     assert_false(c.logarithmic); /* tenfold is no reason */
     chart_fini(&c);
-    chart_span_add(&span, p, 3);
+    chart_span_add(&span, p, 3, false);
     assert_true(chart_init(&c, 2, 1, 0, 2, span));
     assert_true(c.logarithmic);
     chart_fini(&c);

@@ -223,6 +223,15 @@ static void test_panel_stability(void **state)
     assert_shows(s, "r_t 2 healthy 1 to 4");
     for (size_t i = 0; i < s->frame.count; i++)
         assert_null(strchr(bare(frame_line(&s->frame, i)), '!'));
+    /* Both edges or none, however narrow it is. */
+    for (size_t columns = 20; columns <= 100; columns++) {
+        draw(s, &colour, columns, 30);
+        for (size_t i = 0; i < s->frame.count; i++) {
+            const char *r = strstr(bare(frame_line(&s->frame, i)), "r_t 2");
+            assert_true(r == NULL || strstr(r, " to ") == NULL || strstr(r, "healthy 1 to 4"));
+            assert_true(r == NULL || strstr(r, "healthy") == NULL || strstr(r, "healthy 1 to 4"));
+        }
+    }
     stage_free(s);
 }
 
