@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    VERSION = 5,
+    VERSION = 6,
     QUIET_ENDS = 10, /* iterations below halfway that end an onset */
     TOGETHER = 100,  /* rules that fire within so many iterations count together */
     TRIP_WEIGHT = 2,
@@ -14,7 +14,8 @@ enum {
     ONE_SIDED = 500,
     ONE_SIDED_GROWTH = 4,
     DRASTIC_SIGNALS = 2, /* so many signals ... */
-    DRASTIC_STEPS = 5    /* ... so far out, so many steps in a row, are a trip */
+    DRASTIC_STEPS = 5,   /* ... so far out, so many steps in a row, are a trip */
+    DEAD_STEPS = 20      /* so many steps in a row without a Langevin gradient are one */
 };
 
 #define FRESH_SLOW  0.05 /* of the slow mean of the fresh chains' excess */
@@ -434,6 +435,18 @@ static void note_band(const struct detector *d, const struct detector_limits *l,
     out->langevin_high = exp(b->median + r.up);
 }
 
+static void trip_dead(const struct detector *d, uint64_t step, struct detector_judgement *out)
+{
+    out->verdict = VERDICT_TRIP;
+    out->suspicion = 1;
+    out->signal = SIGNAL_LANGEVIN;
+    out->onset = step - d->dead + 1;
+    snprintf(out->reason, sizeof out->reason,
+             "the net is dead: r_t is 0 since step %" PRIu64
+             ", so the energy does not depend on the samples",
+             out->onset);
+}
+
 void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t step,
                    const double value[METRIC_COUNT], struct detector_judgement *out)
 {
@@ -464,6 +477,11 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
                  detector_rules[SIGNAL_ENERGY].what, d->first_energy, value[METRIC_ENERGY_RMS]);
         return;
     }
+    d->dead = value[METRIC_LANGEVIN_GRAD] <= TINY ? d->dead + 1 : 0;
+    if (d->dead >= DEAD_STEPS) {
+        trip_dead(d, step, out);
+        return;
+    }
     if (isfinite(value[METRIC_FRESH_GAP]))
         d->fresh_mean += FRESH_SLOW * (value[METRIC_FRESH_GAP] - d->fresh_mean);
     follow_gap(d, value[METRIC_ENERGY_GAP]);
@@ -479,7 +497,7 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
             out->signal = (enum detector_signal)s;
         }
     }
-    if (is_quiet(d, share))
+    if (is_quiet(d, share) && d->dead == 0)
         remember(d, l, signal);
     if (warm)
         judge(d, l, signal, share, step, out);

@@ -7,12 +7,13 @@
  * checkpoint.
  *
  * Hard signs (a value that is not finite, a mean energy beyond its limit) are
- * a trip at once. Each soft signal is compared with the run's own healthy
- * history: the median and the median absolute deviation over the last
- * iterations in which nothing stood out; while something does, the history is
- * frozen. A signal has to persist (`need` of the last `window` iterations)
- * before its rule fires. The trip names its onset: the first iteration from
- * which a signal that led to it was halfway to its limit without a break.
+ * a trip at once. So is, after a few steps, an energy that no longer depends
+ * on the samples: its gradient r_t is 0, as of a net whose units are all off. Each soft signal is
+ * compared with the run's own healthy history: the median and the median absolute deviation over
+ * the last iterations in which nothing stood out; while something does, the history is frozen. A
+ * signal has to persist (`need` of the last `window` iterations) before its rule fires. The trip
+ * names its onset: the first iteration from which a signal that led to it was halfway to its limit
+ * without a break.
  *
  * The signals and where they come from (r_t, the gap: Nijkamp et al. 2020,
  * appendices C and D; the others: practice, see RESULTS.md for what they were
@@ -54,7 +55,7 @@ struct detector_limits {
     double max_energy;     /* of a mean energy: hard */
     double range;          /* hi - lo of a sample's elements */
     bool soft;             /* soft signals count */
-    uint64_t skips_max;    /* lone bad steps in 100 that are skipped; 0: none is */
+    uint64_t skips_max;    /* lone bad steps in 64 that are skipped; 0: none is */
 };
 
 /* A rule's place in the state. */
@@ -75,6 +76,7 @@ struct detector {
     double gap_level;    /* slow mean of |gap| */
     double first_energy; /* root mean square of the energies at the first iteration */
     uint64_t drastic;    /* iterations in a row with several signals far beyond their limits */
+    uint64_t dead;       /* iterations in a row with r_t = 0 */
     struct detector_watch watch[SIGNAL_COUNT];
     struct baseline baseline[SIGNAL_COUNT];
 };

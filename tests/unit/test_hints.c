@@ -45,6 +45,7 @@ static void each_sign_has_its_hint(void **state)
         {METRIC_LOSS, NAN, "not finite"},
         {METRIC_LANGEVIN_GRAD, 1, "steep"},
         {METRIC_LANGEVIN_GRAD, 1e-5, "flat"},
+        {METRIC_LANGEVIN_GRAD, 0, "leaky_relu or swish"},
         {METRIC_ENERGY_GAP, 1, "holes of the energy"},
         {METRIC_ENERGY_GAP, -1, "do not keep up"},
         {METRIC_PARAM_GRAD, 100, "optimizer.gradient_clip"},
@@ -59,7 +60,7 @@ static void each_sign_has_its_hint(void **state)
 
 static void before_there_is_a_history_little_is_said(void **state)
 {
-    double v[METRIC_COUNT] = {0};
+    double v[METRIC_COUNT] = {[METRIC_LANGEVIN_GRAD] = 1};
     struct detector d;
     struct buf b;
 

@@ -187,6 +187,38 @@ static void a_blow_trips_in_its_first_step(void **state)
     assert_int_equal(s.j.onset, 3001);
 }
 
+static void kill_net(struct stage *s, uint64_t since)
+{
+    (void)since;
+    s->value[METRIC_LANGEVIN_GRAD] = 0;
+}
+
+/* An energy that is the same everywhere is no health, however steady it is,
+ * and nothing to compare with. */
+static void a_dead_net_trips_in_twenty_steps(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    for (uint64_t before = 0; before <= 3000; before += 1500) {
+        open_stage(&s, 11);
+        run_healthy(&s, before);
+        uint64_t kept = s.d.healthy;
+        for (uint64_t i = 0; i < 19; i++) {
+            heal(&s);
+            kill_net(&s, 0);
+            feed(&s);
+            assert_int_equal(s.j.verdict, VERDICT_OK);
+        }
+        assert_int_equal(s.d.healthy, kept);
+        run_healthy(&s, 1);
+        assert_int_equal(s.trips, 0);
+        assert_int_equal(run_until_trip(&s, 100, kill_net), before + 40);
+        assert_int_equal(s.j.onset, before + 21);
+        assert_non_null(strstr(s.j.reason, "the net is dead"));
+    }
+}
+
 static void lift_langevin(struct stage *s, uint64_t since)
 {
     (void)since;
@@ -420,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_lone_bad_gradient_is_skipped),
         cmocka_unit_test(slow_drift_is_healthy),
         cmocka_unit_test(off_it_sees_hard_signs_only),
+        cmocka_unit_test(a_dead_net_trips_in_twenty_steps),
         cmocka_unit_test(a_copy_of_the_state_goes_on_the_same),
         cmocka_unit_test(median_and_deviation),
         cmocka_unit_test(rungs_are_read),

@@ -31,6 +31,11 @@ static bool is_not_finite(const struct case_file *c)
            !isfinite(c->value[METRIC_LANGEVIN_GRAD]);
 }
 
+static bool is_dead(const struct case_file *c)
+{
+    return c->value[METRIC_LANGEVIN_GRAD] == 0;
+}
+
 static bool is_saturated(const struct case_file *c)
 {
     return c->value[METRIC_SATURATION] > SATURATED;
@@ -83,6 +88,8 @@ static const struct {
 } hints[] = {
     {is_not_finite, "a figure is not finite",
      "look for such values in the data; a smaller optimizer.lr, optimizer.gradient_clip"},
+    {is_dead, "the energy is the same everywhere (r_t is 0): units that are off for good",
+     "a smaller optimizer.lr, optimizer.gradient_clip; leaky_relu or swish instead of relu"},
     {is_saturated, "nearly all of the samples lies at the bounds of sampler.clamp",
      "shorter Langevin steps: sampler.step_size, sampler.gradient_clip"},
     {is_steep, "the energy has become steep (r_t above its band)",
