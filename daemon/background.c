@@ -53,6 +53,10 @@ enum ebm_status background_enter(int *report, struct ebm_error *err)
     close(fds[0]);
     *report = fds[1];
     setsid();
+    /* What was inherited, as a lock of who started it, is not ours to keep. */
+    if (fds[1] > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, (unsigned)fds[1] - 1, 0);
+    close_range((unsigned)fds[1] + 1, ~0U, 0);
     return EBM_OK;
 }
 
