@@ -125,9 +125,7 @@ static enum ebm_status plan_next(struct daemon *d, struct ending *e, struct ebm_
     switch (e->outcome.next) {
     case NEXT_NEWEST:
         return plan_newest(d, e, err);
-    case NEXT_RECOVER:
-        return recovery_plan(d, &e->job, &e->attempt, e->job.rollbacks_used, e->recovery,
-                             sizeof e->recovery, err);
+    case NEXT_RECOVER: /* it is planned */
     case NEXT_PLANNED:
         return EBM_OK;
     case NEXT_NONE:
@@ -175,12 +173,38 @@ static enum ebm_status tell_consequence(struct daemon *d, const struct ending *e
     return gave_up ? notices_put(d, &e->job, "diverged", err) : notices_put_state(d, &e->job, err);
 }
 
+/* A recovery that no spec can express is none: the run has diverged. */
+static enum ebm_status plan_recovery(struct daemon *d, struct ending *e, struct ebm_error *err)
+{
+    struct outcome *o = &e->outcome;
+    struct ebm_error refused;
+    enum ebm_status rc = recovery_plan(d, &e->job, &e->attempt, e->job.rollbacks_used, e->recovery,
+                                       sizeof e->recovery, &refused);
+
+    if (rc == EBM_OK)
+        return EBM_OK;
+    if (rc != EBM_EINVAL) {
+        *err = refused;
+        return rc;
+    }
+    o->next = NEXT_NONE;
+    o->event = JOB_EV_DIVERGED;
+    o->uses_rollback = false;
+    snprintf(o->job_reason, sizeof o->job_reason, "%.160s; its recovery is refused: %.200s",
+             o->attempt_reason, refused.text);
+    return EBM_OK;
+}
+
 static enum ebm_status change_job(struct daemon *d, struct ending *e, struct ebm_error *err)
 {
     struct store_job *j = &e->job;
-    enum ebm_status rc = jobs_apply(j, e->outcome.event, err);
+    enum ebm_status rc = EBM_OK;
 
+    if (e->outcome.next == NEXT_RECOVER)
+        rc = plan_recovery(d, e, err);
     if (rc == EBM_OK)
+        rc = jobs_apply(j, e->outcome.event, err);
+    if (rc == EBM_OK && e->outcome.next != NEXT_RECOVER)
         rc = plan_next(d, e, err);
     if (rc != EBM_OK)
         return rc;
@@ -188,7 +212,7 @@ static enum ebm_status change_job(struct daemon *d, struct ending *e, struct ebm
     j->restarts_used += e->outcome.uses_restart;
     j->rollbacks_used += e->outcome.uses_rollback;
     if (e->outcome.next == NEXT_RECOVER)
-        snprintf(j->reason, sizeof j->reason, "rollback %u of %" PRId64 " %.140s: %.190s",
+        snprintf(j->reason, sizeof j->reason, "rollback %u of %" PRId64 " %.210s: %.160s",
                  j->rollbacks_used, e->spec.stability.max_rollbacks, e->recovery,
                  e->outcome.attempt_reason);
     else

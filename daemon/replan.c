@@ -246,6 +246,21 @@ static void set_plan(struct store_job *job, const struct replan *r, const struct
     follow_spec(job, s);
 }
 
+/* Never numbers that were used before. */
+static enum ebm_status renew_noise(const struct store_job *job, struct spec *s,
+                                   struct ebm_error *err)
+{
+    uint32_t last = s->noise_epoch > job->noise_epoch ? s->noise_epoch : job->noise_epoch;
+
+    if (last == UINT32_MAX)
+        return ebm_fail(err, EBM_EINVAL,
+                        "noise_epoch is %" PRIu32 ", the last one: set a lower one that was not "
+                        "used yet",
+                        last);
+    s->noise_epoch = last + 1;
+    return EBM_OK;
+}
+
 enum ebm_status replan(struct daemon *d, struct store_job *job, const struct replan *r,
                        struct ebm_error *err)
 {
@@ -253,7 +268,7 @@ enum ebm_status replan(struct daemon *d, struct store_job *job, const struct rep
     enum ebm_status rc = apply_sets(d, job, r, &old, &s, err);
 
     if (rc == EBM_OK && r->new_noise && !sets_field(r, "noise_epoch"))
-        s.noise_epoch = (s.noise_epoch > job->noise_epoch ? s.noise_epoch : job->noise_epoch) + 1;
+        rc = renew_noise(job, &s, err);
     /* What ebmd goes on with by itself, on the job's own line, fits. */
     bool check = (r->sets > 0 && strcmp(r->actor, "ebmd") != 0) || r->chosen;
     if (rc == EBM_OK && check)

@@ -23,6 +23,9 @@ enum { SKIP_BATCHES = 200, BURN_IN = 5, RAMP_AFTER_MOST = 1000000000 };
 #define MOVE       0.3
 #define MOVE_AGAIN 0.1
 #define CLIP_NORM  0.1
+/* What the fields take at most. */
+#define CLIP_MOST  1e9
+#define WHOLE_MOST 4294967295
 
 static const char blanks[] = " ,\t";
 
@@ -112,6 +115,7 @@ static void make_firm(const struct spec *s, double range, struct ladder_change *
 
     if (s->sampler.gradient_clip > 0 && s->sampler.gradient_clip <= clip * 1.001)
         clip = 2 * MOVE_AGAIN * range / s->sampler.step_size;
+    clip = clip < CLIP_MOST ? clip : CLIP_MOST;
     if (s->sampler.gradient_clip <= 0 || clip < s->sampler.gradient_clip)
         add(c, "sampler.gradient_clip=%.6g", clip);
     if (noise > s->data.noise_std && noise <= 10)
@@ -167,7 +171,10 @@ void ladder_plan(const struct spec *s, enum ladder_rung rung, const struct ladde
     if (rung >= LADDER_GENTLE)
         make_gentle(s, rung, &f);
     add(out, "intervention.at_step=%" PRIu64, c->at_step);
-    add(out, "intervention.skip_batches=%" PRId64, s->intervention.skip_batches + SKIP_BATCHES);
+    add(out, "intervention.skip_batches=%" PRId64,
+        s->intervention.skip_batches < WHOLE_MOST - SKIP_BATCHES
+            ? s->intervention.skip_batches + SKIP_BATCHES
+            : SKIP_BATCHES);
     add(out, "intervention.purge=%s", whole ? "all" : "outliers");
     add(out, "intervention.burn_in=%d", whole ? BURN_IN : 0);
     add(out, "intervention.lr_factor=%.6g", f.lr);
