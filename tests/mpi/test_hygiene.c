@@ -91,6 +91,27 @@ static void a_new_buffer_is_young(void **state)
     assert_true(replaced_in(s, 3) == 0);
 }
 
+/* As a checkpoint taken right after it has them, which knows `written` alone. */
+static void a_purge_leaves_the_ages_that_a_load_finds(void **state)
+{
+    struct stage *s = *state;
+    struct trainer *t = &s->trainer;
+    const struct replay *r = &t->replay;
+    struct ebm_error err;
+    uint64_t purged;
+
+    replaced_in(s, 10);
+    s->spec.intervention.at_step = 10;
+    s->spec.intervention.purge = PURGE_OUTLIERS;
+    for (size_t d = 0; d < t->dim; d++)
+        r->sample[d] = 1e3f; /* the first slot of each rank */
+    assert_int_equal(intervention_begin(t, &purged, &err), EBM_OK);
+    assert_true(purged > 0);
+    assert_true(r->written[0] == 10);
+    for (size_t i = r->stripe.first; i < r->stripe.end; i++)
+        assert_true(r->drawn[i] == r->written[i - r->stripe.first]);
+}
+
 /* Without a buffer nothing is purged, but what was healthy is forgotten. */
 static void without_a_buffer_the_history_begins_anew(void **state)
 {
@@ -138,6 +159,7 @@ static const struct CMUnitTest tests[] = {
     STAGED(what_no_chain_can_have_left_begins_anew),
     STAGED(without_quarantine_it_goes_on),
     STAGED(a_new_buffer_is_young),
+    STAGED(a_purge_leaves_the_ages_that_a_load_finds),
     STAGED(without_a_buffer_the_history_begins_anew),
     STAGED(the_sampler_is_the_specs_but_for_an_intervention),
 };

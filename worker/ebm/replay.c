@@ -104,12 +104,6 @@ void replay_refill(struct replay *r, size_t slot, uint64_t step)
     r->written[at] = step;
 }
 
-void replay_rejuvenate(struct replay *r, uint64_t step)
-{
-    for (size_t i = 0; i < r->slots; i++)
-        r->drawn[i] = step;
-}
-
 /* One way of the exchange. Chain i goes from the rank of its slot to the
  * rank of its chain (fetch), or back (store). */
 struct way {

@@ -52,9 +52,6 @@ void replay_draw(struct replay *r, uint64_t step);
  * whole buffer), as written at this step. */
 void replay_refill(struct replay *r, size_t slot, uint64_t step);
 
-/* Not collective; on every rank: all slots count as drawn at this step. */
-void replay_rejuvenate(struct replay *r, uint64_t step);
-
 /* Collective. Brings the samples that this rank's chains start from to
  * x (n, D), chain `first` being x[0]; those of fresh chains stay as they are. */
 enum ebm_status replay_fetch(struct replay *r, size_t first, float *x, struct ebm_error *err);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stability/baseline.h"
+#include "train/snapshot.h"
 
 enum { PROGRESS_LOG_MS = 10000 };
 
@@ -255,8 +256,8 @@ static enum ebm_status purge(struct trainer *t, uint64_t *purged, struct ebm_err
 
     if (st == EBM_OK)
         st = comm_agree(t->comm, renew(t, &y, purged, err), err);
-    if (st == EBM_OK && t->spec->intervention.purge == PURGE_ALL)
-        replay_rejuvenate(&t->replay, t->step);
+    if (st == EBM_OK)
+        st = snapshot_share_ages(t, err);
     free(y.energy);
     return st;
 }

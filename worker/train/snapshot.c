@@ -193,14 +193,13 @@ static enum ebm_status share_root(struct trainer *t, struct ebm_error *err)
 }
 
 /* When each slot was written, to all ranks. */
-static enum ebm_status share_ages(struct trainer *t, const struct checkpoint *c,
-                                  struct ebm_error *err)
+enum ebm_status snapshot_share_ages(struct trainer *t, struct ebm_error *err)
 {
-    size_t bytes = t->replay.slots * sizeof *t->replay.drawn;
+    struct spread slots = {stripe_of, SIZE_MAX};
+    struct replay *r = &t->replay;
+    enum ebm_status st = gather(t, slots, sizeof *r->drawn, r->written, r->drawn, err);
 
-    if (comm_rank(t->comm) == 0)
-        memcpy(t->replay.drawn, c->section[SECTION_WRITTEN], bytes);
-    return comm_broadcast(t->comm, t->replay.drawn, bytes, err);
+    return st == EBM_OK ? comm_broadcast(t->comm, r->drawn, r->slots * sizeof *r->drawn, err) : st;
 }
 
 enum ebm_status snapshot_load(struct trainer *t, const struct buf *blob, struct ebm_error *err)
@@ -218,7 +217,7 @@ enum ebm_status snapshot_load(struct trainer *t, const struct buf *blob, struct 
     for (size_t i = 0; st == EBM_OK && t->replay.slots > 0 && i < REPLAY_PARTS; i++)
         st = scatter(t, slots, part[i].item, part[i].mine, c.section[part[i].section], err);
     if (st == EBM_OK && t->replay.slots > 0)
-        st = share_ages(t, &c, err);
+        st = snapshot_share_ages(t, err);
     if (st != EBM_OK)
         return st;
     st = trainer_params_changed(t, err);

@@ -13,6 +13,10 @@ enum ebm_status snapshot_take(struct trainer *t, struct buf *blob, struct ebm_er
  * error is the same on all ranks, and the trainer is not to be used then. */
 enum ebm_status snapshot_load(struct trainer *t, const struct buf *blob, struct ebm_error *err);
 
+/* Collective. All slots' ages (replay.drawn, on every rank) from what each
+ * rank knows of its own (replay.written), as after a load. */
+enum ebm_status snapshot_share_ages(struct trainer *t, struct ebm_error *err);
+
 /* Collective. The samples of the first n slots (the last chains, when there
  * is no buffer) to rank 0: x (n, D); NULL elsewhere. n: at most slots, or B. */
 enum ebm_status snapshot_samples(struct trainer *t, size_t n, float *x, struct ebm_error *err);
