@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "stability/baseline.h"
 #include "train/hints.h"
+#include "train/intervention.h"
 #include "train/sheet.h"
 #include "train/snapshot.h"
 
@@ -78,9 +79,24 @@ static void put_signals(const struct trainer *t, const double *value, struct buf
         unsigned need, window;
         const char *what = detector_signal_what((enum detector_signal)s, &need, &window);
         detector_read(&t->detector, &t->limits, value, (enum detector_signal)s, &r);
-        buf_printf(b, "%-28s %14.6g %14.6g %12.0f %%   %u of %u steps\n", what, r.now, r.healthy,
-                   100 * r.share, r.over, window);
+        if (isnan(r.share))
+            buf_printf(b, "%-28s %14.6g %14s\n", what, r.now, "not known yet");
+        else
+            buf_printf(b, "%-28s %14.6g %14.6g %12.0f %%   %u of %u steps\n", what, r.now,
+                       r.healthy, 100 * r.share, r.over, window);
     }
+}
+
+/* What made the step: the factors of a recovery are in it. */
+static void put_settings(const struct trainer *t, struct buf *b)
+{
+    const struct spec_sampler s = intervention_sampler(t->spec, t->step);
+
+    buf_printf(b,
+               "learning rate %.6g, gradient clip %.6g; %" PRId64
+               " Langevin steps of size %.6g, noise %.6g, clip %.6g (a clip of 0: none)\n\n",
+               intervention_lr(t->spec, t->step), t->spec->optimizer.gradient_clip, s.steps,
+               s.step_size, s.noise_std, s.gradient_clip);
 }
 
 static void write_words(const struct trainer *t, const struct step_result *r, const char *dir)
@@ -92,6 +108,7 @@ static void write_words(const struct trainer *t, const struct step_result *r, co
                r->onset, r->reason);
     buf_printf(&b, "healthy   %" PRIu64 " steps seen; noise epoch %" PRIu32 "\n\n",
                t->detector.healthy, t->spec->noise_epoch);
+    put_settings(t, &b);
     buf_printf(&b, "%-28s %14s %14s\n", "figure", "at this step", "data, or band");
     buf_printf(&b, "%-28s %14.6g\n", "energy gap", r->value[METRIC_ENERGY_GAP]);
     buf_printf(&b, "%-28s %14.6g\n", "energy of the data", r->value[METRIC_ENERGY_DATA]);

@@ -2,10 +2,12 @@
 
 #include <math.h>
 
+#define GROWN     10.0 /* times the first energies */
 #define SATURATED 0.95 /* share of the samples' elements at a bound */
 
 /* One trip, and its signals read. */
 struct case_file {
+    const struct detector *detector;
     const double *value;
     struct detector_reading reading[SIGNAL_COUNT];
 };
@@ -34,6 +36,13 @@ static bool is_not_finite(const struct case_file *c)
 static bool is_dead(const struct case_file *c)
 {
     return c->value[METRIC_LANGEVIN_GRAD] == 0;
+}
+
+/* Before there is a history to compare with. */
+static bool runs_away(const struct case_file *c)
+{
+    return isnan(c->reading[SIGNAL_ENERGY].share) && c->detector->first_energy > 0 &&
+           c->value[METRIC_ENERGY_RMS] > GROWN * c->detector->first_energy;
 }
 
 static bool is_saturated(const struct case_file *c)
@@ -90,6 +99,8 @@ static const struct {
      "look for such values in the data; a smaller optimizer.lr, optimizer.gradient_clip"},
     {is_dead, "the energy is the same everywhere (r_t is 0): units that are off for good",
      "a smaller optimizer.lr, optimizer.gradient_clip; leaky_relu or swish instead of relu"},
+    {runs_away, "the energies grew manyfold within the warm-up",
+     "a smaller optimizer.lr, optimizer.gradient_clip, objective.energy_l2; sampler.gradient_clip"},
     {is_saturated, "nearly all of the samples lies at the bounds of sampler.clamp",
      "shorter Langevin steps: sampler.step_size, sampler.gradient_clip"},
     {is_steep, "the energy has become steep (r_t above its band)",
@@ -113,7 +124,7 @@ static const struct {
 void hints_write(const struct detector *d, const struct detector_limits *l,
                  const double value[METRIC_COUNT], struct buf *out)
 {
-    struct case_file c = {.value = value};
+    struct case_file c = {.detector = d, .value = value};
     bool any = false;
 
     for (int s = 0; s < SIGNAL_COUNT; s++)
