@@ -45,6 +45,21 @@ static const struct verb_row *find_verb(const char *verb)
     return NULL;
 }
 
+/* The same numbers would lead to the same end. */
+static enum ebm_status has_diverged(struct daemon *d, const struct store_job *job, bool *out,
+                                    struct ebm_error *err)
+{
+    struct store_attempt a;
+
+    *out = false;
+    if (job->attempt == 0)
+        return EBM_OK;
+    enum ebm_status rc = store_attempt_get(d->store, job->id, job->attempt, &a, err);
+    if (rc == EBM_OK)
+        *out = strcmp(a.outcome, "diverged") == 0;
+    return rc;
+}
+
 /* As planned, if it was stopped in the queue; else from the newest checkpoint. */
 static enum ebm_status plan_resume(struct daemon *d, struct store_job *job, struct ebm_error *err)
 {
@@ -58,6 +73,8 @@ static enum ebm_status plan_resume(struct daemon *d, struct store_job *job, stru
     enum ebm_status rc = jobs_newest_checkpoint(d, job, &c, err);
     if (c.id == 0)
         plan.from = NULL;
+    if (rc == EBM_OK)
+        rc = has_diverged(d, job, &plan.new_noise, err);
     return rc == EBM_OK ? replan(d, job, &plan, err) : rc;
 }
 

@@ -84,12 +84,22 @@ struct newest {
     struct store_checkpoint *best;
 };
 
+/* A suspect one only where there is no other. */
+static bool is_newer(const struct store_checkpoint *c, const struct store_checkpoint *best)
+{
+    bool suspect = strcmp(c->health, "suspect") == 0, was = strcmp(best->health, "suspect") == 0;
+
+    if (best->id == 0 || suspect != was)
+        return best->id == 0 || was;
+    return c->step >= best->step;
+}
+
 static bool pick_newest(void *arg, const struct store_checkpoint *c)
 {
     struct newest *n = arg;
 
     if (strcmp(c->health, "poisoned") != 0 && lineage_has(n->line, c->attempt, c->step) &&
-        (n->best->id == 0 || c->step >= n->best->step))
+        is_newer(c, n->best))
         *n->best = *c;
     return true;
 }

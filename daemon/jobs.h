@@ -23,7 +23,8 @@ enum ebm_status jobs_log(struct daemon *d, const struct store_job *job, const ch
     __attribute__((format(printf, 5, 6)));
 
 /* The checkpoint that the job goes on from: the newest of its line of descent
- * that is neither deleted nor poisoned (a stretch that a rollback abandoned
+ * that is neither deleted nor poisoned, a suspect one only where there is no
+ * other (a stretch that a rollback abandoned
  * is not of it), else what it was forked from; id 0 when there is none. */
 enum ebm_status jobs_newest_checkpoint(struct daemon *d, const struct store_job *job,
                                        struct store_checkpoint *out, struct ebm_error *err);
