@@ -112,12 +112,21 @@ enum ebm_status keeper_judge(struct daemon *d, const struct store_job *job, stru
 
 /* ---- acting ---- */
 
+/* How far the run has come without a suspicion that stands. */
+static uint64_t clean_until(const struct daemon *d, const struct store_job *job)
+{
+    const struct live *l = live_find(&d->live, job->id);
+    uint64_t step = l != NULL && l->step > job->step ? l->step : job->step;
+    uint64_t since = l != NULL ? l->standing.suspect_since : 0;
+
+    return since > 0 && since <= step ? since - 1 : step;
+}
+
 static enum ebm_status promote(struct daemon *d, const struct store_job *job,
                                const struct lineage *line, uint64_t clean, const struct buf *b,
                                struct ebm_error *err)
 {
-    const struct live *l = live_find(&d->live, job->id);
-    uint64_t step = l != NULL && l->step > job->step ? l->step : job->step;
+    uint64_t step = clean_until(d, job);
     size_t n;
     struct retention_row *row = rows_of(b, &n);
     enum ebm_status rc = EBM_OK;

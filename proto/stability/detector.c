@@ -55,6 +55,19 @@ unsigned detector_signal_over(const struct detector *d, enum detector_signal s)
     return (unsigned)__builtin_popcountll(d->watch[s].over & mask);
 }
 
+uint64_t detector_suspect_since(const struct detector *d)
+{
+    uint64_t first = 0;
+
+    for (int s = 0; s < SIGNAL_COUNT; s++) {
+        uint64_t since = d->watch[s].since;
+        if (since != 0 && detector_signal_over(d, (enum detector_signal)s) > 0 &&
+            (first == 0 || since < first))
+            first = since;
+    }
+    return first;
+}
+
 const char *detector_signal_name(enum detector_signal s)
 {
     return (unsigned)s < SIGNAL_COUNT ? detector_rules[s].name : "?";

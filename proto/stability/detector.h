@@ -8,12 +8,14 @@
  *
  * Hard signs (a value that is not finite, a mean energy beyond its limit) are
  * a trip at once. So is, after a few steps, an energy that no longer depends
- * on the samples: its gradient r_t is 0, as of a net whose units are all off. Each soft signal is
- * compared with the run's own healthy history: the median and the median absolute deviation over
- * the last iterations in which nothing stood out; while something does, the history is frozen. A
- * signal has to persist (`need` of the last `window` iterations) before its rule fires. The trip
- * names its onset: the first iteration from which a signal that led to it was halfway to its limit
- * without a break.
+ * on the samples: its gradient r_t is 0, as of a net whose units are all off.
+ * Each soft signal is compared with the run's own healthy history: the median
+ * and the median absolute deviation over the last iterations in which nothing
+ * stood out; while something does, the history is frozen. A signal has to
+ * persist (`need` of the last `window` iterations) before its rule fires. The
+ * trip names its onset: the first iteration from which one of the signals,
+ * whether it led to the trip or not, was halfway to its limit without a
+ * break: rather a step too early than one too late.
  *
  * The signals and where they come from (r_t, the gap: Nijkamp et al. 2020,
  * appendices C and D; the others: practice, see RESULTS.md for what they were
@@ -108,6 +110,10 @@ const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
 /* As a sentence has it ("the energy gap"), and when it is a sign: beyond its
  * limit in so many of the last so many steps. */
 const char *detector_signal_what(enum detector_signal s, unsigned *need, unsigned *window);
+
+/* The first step from which something that was beyond its limit lately has been
+ * halfway there; 0: nothing was. What comes from there on proves nothing. */
+uint64_t detector_suspect_since(const struct detector *d);
 
 /* In how many of those it was. */
 unsigned detector_signal_over(const struct detector *d, enum detector_signal s);

@@ -16,6 +16,7 @@ void standing_read(const Ebm__Stability *m, struct standing *out)
     out->suspicion = m->suspicion;
     out->langevin_low = m->langevin_low;
     out->langevin_high = m->langevin_high;
+    out->suspect_since = m->suspect_since;
 }
 
 void standing_write(struct standing *s, Ebm__Stability *m)
@@ -26,4 +27,5 @@ void standing_write(struct standing *s, Ebm__Stability *m)
     m->suspicion = s->suspicion;
     m->langevin_low = s->langevin_low;
     m->langevin_high = s->langevin_high;
+    m->suspect_since = s->suspect_since;
 }

@@ -10,6 +10,7 @@ struct standing {
     char signal[32]; /* nearest to its limit */
     char outlook[OUTLOOK_MAX];
     double suspicion, langevin_low, langevin_high; /* 0, 0: no band yet */
+    uint64_t suspect_since;                        /* detector_suspect_since */
 };
 
 /* Cuts and mends texts: they may be anything. */

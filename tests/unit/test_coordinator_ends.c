@@ -294,6 +294,25 @@ static void a_divergence_goes_back_to_the_newest_healthy(void **state)
     assert_non_null(strstr(stage_event_text(s, job, "rollback"), "rollback 1 of 5"));
 }
 
+/* Steps under a suspicion that stands are no clean stretch. */
+static void what_comes_under_suspicion_proves_nothing(void **state)
+{
+    Ebm__Stability told = EBM__STABILITY__INIT;
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9"});
+
+    actor_start(&a, s, job, 0);
+    told.verdict = (char *)"warn";
+    told.suspect_since = 160;
+    a.stability = &told;
+    actor_beat(&a, 10);
+    train_to(&a, id, 5, 260);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(stage_checkpoint(s, id[i]).health, i < 1 ? "healthy" : "probation");
+    actor_close(&a);
+}
+
 /* From the onset on nothing is trusted, whatever it had proved. */
 static void an_onset_reaches_back(void **state)
 {
@@ -404,6 +423,38 @@ static void rollbacks_are_bounded(void **state)
     assert_int_equal(stage_state(s, job), JOB_DIVERGED);
     assert_non_null(strstr(stage_job(s, job).reason, "2 rollbacks did not help"));
     assert_string_equal(stage_show(s, job)->health, "bad");
+}
+
+/* What no spec can express is an end as well, and not tried for ever. */
+static void a_recovery_that_is_refused_is_a_divergence(void **state)
+{
+    struct stage *s = *state;
+    int64_t job = SUBMIT(s, .set = {"noise_epoch=4294967295"});
+
+    live_through(s, job, 20, "diverged");
+    assert_int_equal(stage_state(s, job), JOB_DIVERGED);
+    assert_non_null(strstr(stage_job(s, job).reason, "its recovery is refused: "));
+    assert_string_equal(stage_attempt(s, job, 1).outcome, "diverged");
+    assert_int_equal(stage_job(s, job).rollbacks_used, 0);
+}
+
+/* With other numbers, and not from what the onset made suspect. */
+static void a_resume_after_a_divergence_is_another_try(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[5],
+        job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.on_divergence=pause"});
+
+    actor_start(&a, s, job, 0);
+    train_to(&a, id, 5, 260);
+    a.onset = 150;
+    end_with(s, &a, "diverged", 1);
+    assert_int_equal(stage_state(s, job), JOB_PAUSED);
+    stage_change(s, job, "resume");
+    wait_attempt(s, job, 2);
+    assert_int_equal(stage_attempt(s, job, 2).from_checkpoint, id[1]);
+    assert_string_equal(stage_attempt(s, job, 2).overrides, "noise_epoch=1");
 }
 
 static void policies_pause_or_fail(void **state)
@@ -558,12 +609,15 @@ int main(void)
         T(a_word_decides_whatever_the_exit_code),
         T(orders_lead_where_they_should),
         T(a_divergence_goes_back_to_the_newest_healthy),
+        T(what_comes_under_suspicion_proves_nothing),
         T(an_onset_reaches_back),
         T(a_run_that_is_not_rolled_back_marks_it_all_the_same),
         T(the_ladder_begins_again_after_progress),
         T(on_probation_each_gets_one_chance),
         T(without_a_checkpoint_it_starts_anew),
         T(rollbacks_are_bounded),
+        T(a_recovery_that_is_refused_is_a_divergence),
+        T(a_resume_after_a_divergence_is_another_try),
         T(policies_pause_or_fail),
         T(a_fork_that_diverges_goes_back_to_its_fork),
         T(a_corrupt_start_is_poisoned_and_passed_over),

@@ -406,6 +406,25 @@ static void chains_from_noise_keep_their_step(void **state)
     assert_string_equal(set_of(&c, "intervention.steps_factor"), "2");
 }
 
+/* No rung asks for what a field does not take. */
+static void rungs_stay_within_the_fields(void **state)
+{
+    struct spec s = {
+        .sampler = {.steps = 60, .step_size = 1e-10},
+        .optimizer = {.lr = 1e-4},
+        .intervention = {
+            .skip_batches = 4294967295, .lr_factor = 1, .steps_factor = 1, .step_size_factor = 1}};
+    struct ladder_change c;
+
+    (void)state;
+    for (int rung = LADDER_NOISE; rung < LADDER_COUNT; rung++) {
+        plan(&s, (enum ladder_rung)rung, true, &c);
+        assert_string_equal(set_of(&c, "intervention.skip_batches"), "200");
+        if (rung >= LADDER_FIRM)
+            assert_string_equal(set_of(&c, "sampler.gradient_clip"), "1e+09");
+    }
+}
+
 static void rungs_escalate(void **state)
 {
     struct spec s = {.sampler = {.steps = 60, .step_size = 20, .gradient_clip = 0.03},
@@ -457,6 +476,7 @@ int main(void)
         cmocka_unit_test(median_and_deviation),
         cmocka_unit_test(rungs_are_read),
         cmocka_unit_test(rungs_escalate),
+        cmocka_unit_test(rungs_stay_within_the_fields),
         cmocka_unit_test(chains_from_noise_keep_their_step),
         cmocka_unit_test(a_relapse_keeps_its_factors),
     };

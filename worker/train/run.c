@@ -69,6 +69,7 @@ static void tell_outlook(struct run *r, const struct step_result *result)
         .suspicion = result->value[METRIC_SUSPICION],
         .langevin_low = or_zero(result->value[METRIC_LANGEVIN_LOW]),
         .langevin_high = or_zero(result->value[METRIC_LANGEVIN_HIGH]),
+        .suspect_since = detector_suspect_since(&t->detector),
     };
 
     snprintf(s.word, sizeof s.word, "%s", outlook_word(&t->detector, &t->limits, result->verdict));
