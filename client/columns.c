@@ -483,6 +483,7 @@ const struct column plan_columns[] = {
     {.key = "at_step", PLAN(MEMBER_U64, at_step)},
     {.key = "abandons_steps", PLAN(MEMBER_U64, abandons_steps)},
     {.key = "overrides", PLAN(MEMBER_TEXT, overrides)},
+    {.key = "in_force", PLAN(MEMBER_TEXT, in_force)},
     {.key = "why", PLAN(MEMBER_TEXT, why)},
 };
 const size_t plan_column_count = COUNT(plan_columns);

@@ -29,6 +29,8 @@ static void describe(const Ebm__Plan *p, bool dry_run, struct buf *out)
     buf_puts(out, "\n");
     if (p->why[0] != '\0')
         buf_printf(out, "chosen: %s\n", p->why);
+    if (p->in_force[0] != '\0')
+        buf_printf(out, "still in force from the last recovery: %s\n", p->in_force);
     if (dry_run)
         buf_puts(out, "nothing was done (dry run)\n");
 }

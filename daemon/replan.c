@@ -1,4 +1,5 @@
 #include "replan.h"
+#include "stability/ladder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -246,6 +247,28 @@ static void set_plan(struct store_job *job, const struct replan *r, const struct
     follow_spec(job, s);
 }
 
+/* A person goes back to before a recovery: it would come out of nowhere when
+ * the run gets to its step. */
+static void leave_intervention(struct spec *s, uint64_t step)
+{
+    if ((uint64_t)s->intervention.at_step <= step)
+        return;
+    s->intervention.at_step = s->intervention.burn_in = 0;
+    s->intervention.purge = PURGE_NONE;
+    s->intervention.lr_factor = s->intervention.steps_factor = 1;
+    s->intervention.step_size_factor = 1;
+}
+
+static void say_in_force(const struct spec *s, uint64_t step, struct buf *out)
+{
+    struct ladder_change change;
+    char text[256];
+
+    ladder_in_force(s, step, &change);
+    ladder_describe(&change, text, sizeof text);
+    buf_puts(out, text[0] != '\0' ? text + 2 : "");
+}
+
 /* Never numbers that were used before. */
 static enum ebm_status renew_noise(const struct store_job *job, struct spec *s,
                                    struct ebm_error *err)
@@ -270,6 +293,8 @@ enum ebm_status replan(struct daemon *d, struct store_job *job, const struct rep
     if (rc == EBM_OK && r->new_noise && !sets_field(r, "noise_epoch"))
         rc = renew_noise(job, &s, err);
     /* What ebmd goes on with by itself, on the job's own line, fits. */
+    if (rc == EBM_OK && r->chosen && r->from != NULL)
+        leave_intervention(&s, r->from->step);
     bool check = (r->sets > 0 && strcmp(r->actor, "ebmd") != 0) || r->chosen;
     if (rc == EBM_OK && check)
         rc = settle_total(d, job, r, &s, err);
@@ -282,6 +307,8 @@ enum ebm_status replan(struct daemon *d, struct store_job *job, const struct rep
     set_plan(job, r, &s);
     if (r->overrides != NULL)
         spec_overrides(&old, &s, r->overrides);
+    if (r->in_force != NULL)
+        say_in_force(&s, r->from != NULL ? r->from->step : 0, r->in_force);
     return r->dry_run ? EBM_OK : store_spec(d, job->id, &s, err);
 }
 

@@ -17,6 +17,7 @@ struct replan {
     bool dry_run;                   /* checks, and stores nothing */
     struct spec_problems *problems; /* may be NULL; filled when an override is wrong */
     struct buf *overrides;          /* may be NULL; what differs from the spec before */
+    struct buf *in_force;           /* may be NULL; what an earlier recovery still does, in words */
 };
 
 /* Sets the job's plan and what follows from its new spec, and stores that

@@ -128,7 +128,7 @@ static uint64_t newest_step(const struct daemon *d, const struct store_job *job)
 
 static void fill_plan(struct daemon *d, const struct store_job *job,
                       const struct rollback_target *target, const char *overrides,
-                      struct reply *reply)
+                      const char *in_force, struct reply *reply)
 {
     static const Ebm__Plan empty = EBM__PLAN__INIT;
     const struct store_checkpoint *c = &target->checkpoint;
@@ -146,6 +146,7 @@ static void fill_plan(struct daemon *d, const struct store_job *job,
     if (p->at_step > target->common_step)
         p->abandons_steps = p->at_step - target->common_step;
     p->overrides = reply_text(reply, overrides);
+    p->in_force = reply_text(reply, in_force);
     p->why = reply_text(reply, target->why);
     reply->message.plan = p;
 }
@@ -205,9 +206,10 @@ static enum ebm_status plan_and_go(struct daemon *d, const Ebm__Rollback *m, str
                                    struct ebm_error *err)
 {
     struct spec_problems problems = {.count = 0};
-    struct buf overrides;
+    struct buf overrides, in_force;
 
     buf_init(&overrides);
+    buf_init(&in_force);
     const struct replan plan = {.cause = "rollback",
                                 .actor = "user",
                                 .from = &target->checkpoint,
@@ -217,16 +219,18 @@ static enum ebm_status plan_and_go(struct daemon *d, const Ebm__Rollback *m, str
                                 .chosen = true,
                                 .dry_run = m->dry_run,
                                 .problems = &problems,
-                                .overrides = &overrides};
+                                .overrides = &overrides,
+                                .in_force = &in_force};
     enum ebm_status rc = replan(d, job, &plan, err);
     reply_put_problems(reply, &problems);
     if (rc == EBM_OK)
         rc = check_state(job, err);
     if (rc == EBM_OK)
-        fill_plan(d, job, target, buf_text(&overrides), reply);
+        fill_plan(d, job, target, buf_text(&overrides), buf_text(&in_force), reply);
     if (rc == EBM_OK && !m->dry_run)
         rc = go_back(d, job, target, buf_text(&overrides), err);
     buf_fini(&overrides);
+    buf_fini(&in_force);
     return rc;
 }
 

@@ -2,8 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "replan.h"
 #include "stability/ladder.h"
 
 /* The last rollback, and the attempt that it undid. */
@@ -40,13 +42,15 @@ static size_t setting_length(const char *text)
     return n;
 }
 
-/* The overrides of an attempt, apart by blanks. */
-static void read_change(const char *text, struct ladder_change *out)
+/* Adds the overrides of an attempt, apart by blanks; what its spec's
+ * intervention does is told whole, and not by what changed in it. */
+static void read_change(const char *text, bool all, struct ladder_change *out)
 {
-    out->sets = 0;
     while (*text != '\0' && out->sets < LADDER_SETS_MAX) {
         size_t n = setting_length(text);
-        if (n > 0)
+        bool told = !all && strncmp(text, "intervention.", 13) == 0 &&
+                    strncmp(text, "intervention.ramp_after=", 24) != 0;
+        if (n > 0 && !told)
             snprintf(out->set[out->sets++], LADDER_SET_MAX, "%.*s", (int)n, text);
         text += n + strspn(text + n, " ");
     }
@@ -60,23 +64,30 @@ static void tell_overrides(const struct ladder_change *c, struct buf *out)
             buf_printf(out, "; %s", c->set[i]);
 }
 
-static void tell(const struct last *l, struct buf *out)
+static void tell(const struct last *l, const struct spec *s, struct buf *out)
 {
-    struct ladder_change change;
+    struct ladder_change change, in_force;
     char what[256];
 
     if (l->after.from_checkpoint != 0)
         buf_printf(out, "rolled back to %" PRIu64, l->after.from_step);
     else
         buf_puts(out, "rolled back to the start");
-    read_change(l->after.overrides, &change);
+    ladder_in_force(s, l->after.from_step, &in_force);
     if (strcmp(l->after.actor, "ebmd") == 0) {
+        change = in_force;
+        read_change(l->after.overrides, false, &change);
         ladder_describe(&change, what, sizeof what); /* ", lr x0.5" */
         buf_printf(out, ": %.*s%s%s", (int)strcspn(l->undone.reason, ";"), l->undone.reason,
                    what[0] != '\0' ? "; " : "", what[0] != '\0' ? what + 2 : "");
     } else {
+        change.sets = 0;
+        read_change(l->after.overrides, true, &change);
         buf_puts(out, " by hand");
         tell_overrides(&change, out);
+        ladder_describe(&in_force, what, sizeof what);
+        if (what[0] != '\0')
+            buf_printf(out, "; still in force: %s", what + 2);
     }
     if (l->rollbacks > 1)
         buf_printf(out, " (the last of %u rollbacks)", l->rollbacks);
@@ -87,7 +98,14 @@ enum ebm_status story_tell(struct daemon *d, int64_t job, struct buf *out, struc
     struct last l = {.rollbacks = 0};
     enum ebm_status rc = store_attempt_each(d->store, job, look, &l, err);
 
-    if (rc == EBM_OK && l.rollbacks > 0)
-        tell(&l, out);
+    if (rc != EBM_OK || l.rollbacks == 0)
+        return rc;
+    struct spec *spec = malloc(sizeof *spec);
+    if (spec == NULL)
+        return ebm_fail(err, EBM_ENOMEM, "out of memory for a spec");
+    rc = replan_read_attempt_spec(d, job, l.after.attempt, spec, err);
+    if (rc == EBM_OK)
+        tell(&l, spec, out);
+    free(spec);
     return rc;
 }

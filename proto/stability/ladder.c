@@ -186,6 +186,25 @@ void ladder_plan(const struct spec *s, enum ladder_rung rung, const struct ladde
         make_firm(s, c->range, out);
 }
 
+void ladder_in_force(const struct spec *s, uint64_t from_step, struct ladder_change *out)
+{
+    static const char *const purges[] = {
+        [PURGE_NONE] = "none", [PURGE_OUTLIERS] = "outliers", [PURGE_ALL] = "all"};
+    uint64_t at = (uint64_t)s->intervention.at_step;
+    uint64_t end = at + (uint64_t)s->intervention.ramp_after + (uint64_t)s->intervention.ramp_steps;
+
+    *out = (struct ladder_change){.sets = 0};
+    if (from_step < at)
+        return;
+    if (from_step < end) {
+        add(out, "intervention.lr_factor=%.6g", s->intervention.lr_factor);
+        add(out, "intervention.steps_factor=%.6g", s->intervention.steps_factor);
+        add(out, "intervention.step_size_factor=%.6g", s->intervention.step_size_factor);
+    }
+    if (from_step == at && at > 0)
+        add(out, "intervention.purge=%s", purges[s->intervention.purge]);
+}
+
 /* How an override is said; the rest is not worth a word. */
 static const struct {
     const char *key, *fmt, *silent; /* silent: the value that says nothing */

@@ -3,6 +3,7 @@
 #include "coordinator_actor.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -292,6 +293,35 @@ static void a_divergence_goes_back_to_the_newest_healthy(void **state)
     assert_int_equal(j.restarts_used, 0);
     assert_int_equal(j.noise_epoch, 1);
     assert_non_null(strstr(stage_event_text(s, job, "rollback"), "rollback 1 of 5"));
+}
+
+/* A person hears what an earlier recovery still does, and leaves it behind by
+ * going back to before it. */
+static void a_rollback_by_hand_tells_what_a_recovery_left(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    char to[16];
+    int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.ladder=firm"});
+
+    actor_start(&a, s, job, 0);
+    train_to(&a, id, 5, 260);
+    end_with(s, &a, "diverged", 1);
+    wait_attempt(s, job, 2);
+    assert_int_equal(stage_attempt(s, job, 2).from_checkpoint, id[2]);
+    assert_non_null(strstr(stage_show(s, job)->happened, "lr x0.5"));
+    assert_non_null(strstr(stage_show(s, job)->happened, "buffer: all purged"));
+    snprintf(to, sizeof to, "c%d", (int)id[2]);
+    const Ebm__Reply *r = stage_try_rollback(s, job, to, true, NULL);
+    assert_non_null(r->plan);
+    assert_string_equal(r->plan->in_force,
+                        "lr x0.5, K x1.5, Langevin step x0.5, buffer: all purged");
+    snprintf(to, sizeof to, "c%d", (int)id[1]);
+    r = stage_try_rollback(s, job, to, true, NULL);
+    assert_non_null(r->plan);
+    assert_string_equal(r->plan->in_force, "");
+    assert_non_null(strstr(r->plan->overrides, "intervention.lr_factor=1"));
+    assert_non_null(strstr(r->plan->overrides, "intervention.at_step=0"));
 }
 
 /* Steps under a suspicion that stands are no clean stretch. */
@@ -609,6 +639,7 @@ int main(void)
         T(a_word_decides_whatever_the_exit_code),
         T(orders_lead_where_they_should),
         T(a_divergence_goes_back_to_the_newest_healthy),
+        T(a_rollback_by_hand_tells_what_a_recovery_left),
         T(what_comes_under_suspicion_proves_nothing),
         T(an_onset_reaches_back),
         T(a_run_that_is_not_rolled_back_marks_it_all_the_same),
