@@ -300,6 +300,18 @@ static void tell_recovery(const struct inquiry *q)
     puts("");
 }
 
+static void tell_evidence(const struct inquiry *q)
+{
+    uint32_t last = 0;
+
+    for (size_t i = 0; i < q->history.reply->n_attempts; i++)
+        if (q->attempt[i].diverged)
+            last = q->attempt[i].attempt;
+    if (last > 0)
+        printf("evidence of the last divergence: %s/attempt-%u/evidence.txt\n", job_of(q)->dir,
+               last);
+}
+
 static int print_standing(const struct inquiry *q)
 {
     struct signal_row row[SIGNAL_COUNT];
@@ -323,6 +335,7 @@ static int print_standing(const struct inquiry *q)
         else
             printf("no step of attempt %u yet\n", j->attempt);
         tell_recovery(q);
+        tell_evidence(q);
         if (!any)
             return CODE_OK;
         tell_fork(q);

@@ -221,7 +221,7 @@ const struct field field_table[FIELD_COUNT] = {
      SYSTEM},
     {"on_event.timeout_seconds", FIELD_WHOLE, PLACE(on_event.timeout_seconds), 1, 600, NULL, NULL,
      0, "10", "timeout|timeout_s|deadline|max_seconds",
-     "A command that takes longer is killed with all its processes; a post is given up.", SYSTEM},
+     "A command that takes longer is killed with its process group; a post is given up.", SYSTEM},
     {"on_event.retries", FIELD_WHOLE, PLACE(on_event.retries), 0, 10, NULL, NULL, 0, "3",
      "retry|tries|attempts|max_retries",
      "Tries after one that failed: 1 s later, 2 s, 4 s, and so on up to 60 s.", SYSTEM},
