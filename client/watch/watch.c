@@ -49,6 +49,7 @@ static enum ebm_status begin(struct watch *w, struct ebm_error *err)
 
     if (rc != EBM_OK)
         return rc;
+    w->began_ms = clock_wall_ms();
     watch_data_init(&w->data, w->call->session, w->given, w->given_count);
     rc = look_at_jobs(w, err);
     if (rc == EBM_OK && w->given_count == 0)
@@ -74,18 +75,27 @@ static int code_of_given(const struct watch_data *d)
     return d->given_count > 0 ? code : -1;
 }
 
+/* Without jobs given, one that had ended before the watch began is shown, and
+ * is no news. */
+static bool is_news(const struct watch *w, const struct watch_job *j)
+{
+    return w->given_count > 0 || !job_state_is_final(j->state) || j->ended_ms >= w->began_ms;
+}
+
 static const struct exit_rule *find_rule(const struct watch *w)
 {
     const struct watch_jobs *jobs = &w->data.jobs;
     const struct exit_rule *rule = NULL;
+    size_t n = 0;
 
     if (w->rules.count == 0)
         return NULL;
     enum job_state *state = malloc((jobs->count + 1) * sizeof *state);
     for (size_t i = 0; state != NULL && i < jobs->count; i++)
-        state[i] = jobs->job[i]->state;
+        if (is_news(w, jobs->job[i]))
+            state[n++] = jobs->job[i]->state;
     if (state != NULL)
-        rule = watch_exit_find(&w->rules, state, jobs->count);
+        rule = watch_exit_find(&w->rules, state, n);
     free(state);
     return rule;
 }
@@ -136,7 +146,7 @@ static bool lines_have_ended(struct watch *w)
         return true;
     if (w->given_count > 0 || !w->data.complete || any_is_open(&w->data.jobs))
         return false;
-    w->code = CODE_OK;
+    w->code = w->rules.count > 0 ? CODE_REFUSED : CODE_OK; /* none of them held */
     return true;
 }
 

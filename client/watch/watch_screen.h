@@ -13,6 +13,7 @@ struct watch {
     struct term term;
     uint64_t *given; /* none: all that are open */
     size_t given_count;
+    int64_t began_ms; /* wall clock */
     struct exit_rules rules;
     struct watch_data data;
     int code;   /* to exit with */
