@@ -73,6 +73,15 @@ struct corner {
     float *sum[2];
 };
 
+/* A sum's tile begins with its bias; NULL: 0. */
+#define BEGIN(tile, bias)                                                                          \
+    do {                                                                                           \
+        if ((bias) != NULL)                                                                        \
+            _tile_loadd(tile, bias, TILE_BYTES);                                                   \
+        else                                                                                       \
+            _tile_zero(tile);                                                                      \
+    } while (0)
+
 /* A sum's tile to memory, n of its rows. */
 #define PUT(tile, to, n)                                                                           \
     do {                                                                                           \
@@ -109,14 +118,15 @@ run_corner(const struct wide_tiles *j, const struct corner *c, const float *bias
 {
     uint32_t room[2][2 * TILE_NUMBERS] __attribute__((aligned(TILE_BYTES)));
     size_t upper = j->outputs - (size_t)(halves - 1) * WIDE_TILE; /* rows of the last half */
+    const float *upper_bias = bias != NULL ? bias + TILE_NUMBERS : NULL;
 
-    _tile_loadd(SUM_00, bias, TILE_BYTES);
+    BEGIN(SUM_00, bias);
     if (positions > 1)
-        _tile_loadd(SUM_10, bias, TILE_BYTES);
+        BEGIN(SUM_10, bias);
     if (halves > 1)
-        _tile_loadd(SUM_01, bias + TILE_NUMBERS, TILE_BYTES);
+        BEGIN(SUM_01, upper_bias);
     if (positions > 1 && halves > 1)
-        _tile_loadd(SUM_11, bias + TILE_NUMBERS, TILE_BYTES);
+        BEGIN(SUM_11, upper_bias);
     for (size_t k = 0; k < j->chunks; k++) {
         const uint32_t *weight =
             j->weight + (size_t)j->chunk[k].tile * (size_t)halves * TILE_NUMBERS;
@@ -152,7 +162,7 @@ run_corner(const struct wide_tiles *j, const struct corner *c, const float *bias
 static void spread_bias(const struct wide_tiles *j, float *out)
 {
     for (size_t o = 0; o < WIDE_TILE_OUTPUTS; o++) {
-        float b = j->bias != NULL && o < j->outputs ? j->bias[o] : 0.0f;
+        float b = o < j->outputs ? j->bias[o] : 0.0f;
         _mm512_store_ps(out + o * WIDE, _mm512_set1_ps(b));
     }
 }
@@ -160,9 +170,11 @@ static void spread_bias(const struct wide_tiles *j, float *out)
 AMX static inline __attribute__((always_inline)) void run_places(const struct wide_tiles *j,
                                                                  const int halves)
 {
-    float bias[WIDE_TILE_OUTPUTS * WIDE] __attribute__((aligned(TILE_BYTES)));
+    float room[WIDE_TILE_OUTPUTS * WIDE] __attribute__((aligned(TILE_BYTES)));
+    const float *bias = j->bias != NULL ? room : NULL;
 
-    spread_bias(j, bias);
+    if (bias != NULL)
+        spread_bias(j, room);
     for (size_t at = 0; at < j->count; at += 2) {
         struct corner c;
         size_t n = j->count - at > 1 ? 2 : 1;
