@@ -89,10 +89,12 @@ static void enter(struct rejudge *r, size_t at)
     r->tripped = r->warned = r->agreed = false;
     r->last_step = a->from_step;
     r->rows_here = 0;
-    if (r->started[at] && !a->forgets)
+    if (r->started[at])
         r->now = r->start[at];
     else
         detector_init(&r->now);
+    if (a->forgets)
+        detector_forget(&r->now, a->from_step);
 }
 
 /* On to the next attempt, or to the first. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    VERSION = 6,
+    VERSION = 7,
     QUIET_ENDS = 10, /* iterations below halfway that end an onset */
     TOGETHER = 100,  /* rules that fire within so many iterations count together */
     TRIP_WEIGHT = 2,
@@ -15,7 +15,9 @@ enum {
     ONE_SIDED_GROWTH = 4,
     DRASTIC_SIGNALS = 2, /* so many signals ... */
     DRASTIC_STEPS = 5,   /* ... so far out, so many steps in a row, are a trip */
-    DEAD_STEPS = 20      /* so many steps in a row without a Langevin gradient are one */
+    DEAD_STEPS = 20,     /* so many steps in a row without a Langevin gradient are one */
+    LOST_STEPS = 100,    /* so many with samples that have not come back are one */
+    BACK_STEPS = 1000    /* so many after a history began anew, they are back or lost */
 };
 
 #define FRESH_SLOW  0.05 /* of the slow mean of the fresh chains' excess */
@@ -65,6 +67,8 @@ uint64_t detector_suspect_since(const struct detector *d)
             (first == 0 || since < first))
             first = since;
     }
+    if (d->lost > 0 && (first == 0 || d->renewed < first))
+        first = d->renewed;
     return first;
 }
 
@@ -110,9 +114,13 @@ void detector_init(struct detector *d)
     d->version = VERSION;
 }
 
-void detector_forget(struct detector *d)
+void detector_forget(struct detector *d, uint64_t step)
 {
+    struct likeness before = d->renewed != 0 ? d->before : d->likeness;
+
     detector_init(d);
+    d->renewed = step + 1;
+    d->before = before;
 }
 
 /* ---- signals ---- */
@@ -460,6 +468,30 @@ static void trip_dead(const struct detector *d, uint64_t step, struct detector_j
              out->onset);
 }
 
+/* Samples after a history began anew. */
+static bool are_lost(struct detector *d, const struct detector_limits *l, uint64_t step,
+                     struct detector_judgement *out)
+{
+    char why[LIKENESS_MAX];
+
+    if (d->renewed == 0)
+        return false;
+    d->lost = likeness_is_lost(&d->likeness, &d->before, l->range, why) ? d->lost + 1 : 0;
+    if (d->lost == 0 && d->likeness.count >= BACK_STEPS)
+        d->renewed = 0;
+    if (d->lost < LOST_STEPS)
+        return false;
+    out->verdict = VERDICT_TRIP;
+    out->suspicion = 1;
+    out->signal = SIGNAL_SPREAD;
+    out->onset = d->renewed;
+    snprintf(out->reason, sizeof out->reason,
+             "%" PRIu64 " steps after all was begun anew the samples have not come back to the "
+             "data: %s",
+             step - d->renewed + 1, why);
+    return true;
+}
+
 void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t step,
                    const double value[METRIC_COUNT], struct detector_judgement *out)
 {
@@ -495,6 +527,9 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
         trip_dead(d, step, out);
         return;
     }
+    likeness_feed(&d->likeness, value, l->range);
+    if (are_lost(d, l, step, out))
+        return;
     if (isfinite(value[METRIC_FRESH_GAP]))
         d->fresh_mean += FRESH_SLOW * (value[METRIC_FRESH_GAP] - d->fresh_mean);
     follow_gap(d, value[METRIC_ENERGY_GAP]);

@@ -17,6 +17,11 @@
  * whether it led to the trip or not, was halfway to its limit without a
  * break: rather a step too early than one too late.
  *
+ * After a buffer was purged as a whole there is no history to compare with.
+ * There the samples have to come back to the data by themselves (likeness.h):
+ * where they do not, that is a trip as well, and nothing from the purge on is
+ * trusted.
+ *
  * The signals and where they come from (r_t, the gap: Nijkamp et al. 2020,
  * appendices C and D; the others: practice, see RESULTS.md for what they were
  * calibrated on) are the rows of detector_rules. */
@@ -29,6 +34,7 @@
 
 #include "spec/spec.h"
 #include "stability/baseline.h"
+#include "stability/likeness.h"
 #include "wire/wire.h"
 
 enum detector_signal {
@@ -79,6 +85,9 @@ struct detector {
     double first_energy; /* root mean square of the energies at the first iteration */
     uint64_t drastic;    /* iterations in a row with several signals far beyond their limits */
     uint64_t dead;       /* iterations in a row with r_t = 0 */
+    uint64_t renewed;    /* first step of a history that began anew, until samples are back; 0 */
+    uint64_t lost;       /* iterations in a row in which they were not */
+    struct likeness likeness, before; /* before: when the history was given up */
     struct detector_watch watch[SIGNAL_COUNT];
     struct baseline baseline[SIGNAL_COUNT];
 };
@@ -101,9 +110,9 @@ void detector_init(struct detector *d);
 void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t step,
                    const double value[METRIC_COUNT], struct detector_judgement *out);
 
-/* After the run was changed so that its history says little: soft signals
- * start again with an empty one. */
-void detector_forget(struct detector *d);
+/* After step, when the run was changed so that its history says little: soft
+ * signals start again with an empty one, and samples have to come back. */
+void detector_forget(struct detector *d, uint64_t step);
 
 const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
 
@@ -112,7 +121,8 @@ const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
 const char *detector_signal_what(enum detector_signal s, unsigned *need, unsigned *window);
 
 /* The first step from which something that was beyond its limit lately has been
- * halfway there; 0: nothing was. What comes from there on proves nothing. */
+ * halfway there, or of a history in which samples have not come back; 0: there
+ * is none. What comes from there on proves nothing. */
 uint64_t detector_suspect_since(const struct detector *d);
 
 /* In how many of those it was. */

@@ -107,6 +107,8 @@ static void a_new_buffer_is_a_new_history(void **state)
     put(&r, 2, 701, 900);
     close_story(&r);
     detector_init(&d);
+    learn(&d, 1, 700);
+    detector_forget(&d, 700);
     learn(&d, 701, 900);
     assert_memory_equal(&r.now, &d, sizeof d);
     rejudge_fini(&r);

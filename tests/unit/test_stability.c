@@ -113,6 +113,95 @@ static uint64_t run_until_trip(struct stage *s, uint64_t most,
     return 0;
 }
 
+/* ---- after a history began anew ---- */
+
+static void collapse(struct stage *s, uint64_t since)
+{
+    (void)since;
+    s->value[METRIC_SAMPLE_STD] *= 0.02;
+}
+
+static void shift(struct stage *s, uint64_t since)
+{
+    (void)since;
+    s->value[METRIC_SAMPLE_MEAN] += 0.4;
+}
+
+/* As after a purge, which begins with noise. */
+static void come_back(struct stage *s, uint64_t since)
+{
+    s->value[METRIC_SAMPLE_STD] *= 1 + 3 * exp(-(double)since / 150);
+    s->value[METRIC_SAMPLE_MEAN] += 0.4 * exp(-(double)since / 150);
+}
+
+static void samples_that_do_not_come_back_are_a_trip(void **state)
+{
+    static const struct {
+        void (*spoil)(struct stage *s, uint64_t since);
+        const char *why;
+    } cases[] = {{collapse, "their spread is 0.02 of the data's"},
+                 {shift, "their mean is 0.4 off the data's"}};
+    struct stage s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        open_stage(&s, 11);
+        run_healthy(&s, 1000);
+        detector_forget(&s.d, 1000);
+        assert_int_equal(detector_suspect_since(&s.d), 0);
+        assert_int_equal(run_until_trip(&s, 550, cases[i].spoil), 0);
+        assert_int_equal(detector_suspect_since(&s.d), 1001);
+        assert_int_equal(run_until_trip(&s, 100, cases[i].spoil), 1599);
+        assert_int_equal(s.j.onset, 1001);
+        assert_non_null(strstr(s.j.reason, cases[i].why));
+    }
+}
+
+static void samples_that_come_back_are_left_alone(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 12);
+    run_healthy(&s, 1000);
+    detector_forget(&s.d, 1000);
+    assert_int_equal(run_until_trip(&s, 3000, come_back), 0);
+    assert_int_equal(detector_suspect_since(&s.d), 0);
+}
+
+/* That they never were like the data is no sign of a failed recovery. */
+static void samples_that_were_so_before_are_not_lost(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 13);
+    assert_int_equal(run_until_trip(&s, 1000, collapse), 0);
+    detector_forget(&s.d, 1000);
+    assert_int_equal(run_until_trip(&s, 2000, collapse), 0);
+}
+
+static void a_difference_is_told(void **state)
+{
+    char why[LIKENESS_MAX];
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 14);
+    run_healthy(&s, 450);
+    assert_false(likeness_differs(&s.d.likeness, limits.range, why)); /* not yet */
+    run_healthy(&s, 600);
+    assert_false(likeness_differs(&s.d.likeness, limits.range, why));
+    assert_string_equal(why, "");
+    for (int i = 0; i < 400; i++) {
+        heal(&s);
+        s.value[METRIC_ENERGY_GAP] = -2 * s.value[METRIC_ENERGY_RMS];
+        likeness_feed(&s.d.likeness, s.value, limits.range);
+    }
+    assert_true(likeness_differs(&s.d.likeness, limits.range, why));
+    assert_non_null(strstr(why, "of the energies' own size"));
+}
+
 static void sink_gap(struct stage *s, uint64_t since)
 {
     s->value[METRIC_ENERGY_GAP] -= 0.03 + 0.0001 * (double)since;
@@ -479,6 +568,10 @@ int main(void)
         cmocka_unit_test(rungs_stay_within_the_fields),
         cmocka_unit_test(chains_from_noise_keep_their_step),
         cmocka_unit_test(a_relapse_keeps_its_factors),
+        cmocka_unit_test(samples_that_do_not_come_back_are_a_trip),
+        cmocka_unit_test(samples_that_come_back_are_left_alone),
+        cmocka_unit_test(samples_that_were_so_before_are_not_lost),
+        cmocka_unit_test(a_difference_is_told),
     };
 
     return cmocka_run_group_tests_name("stability", tests, NULL, NULL);

@@ -273,6 +273,6 @@ enum ebm_status intervention_begin(struct trainer *t, uint64_t *purged, struct e
         st = purge(t, purged, err);
     /* What comes with a whole purge changes what is healthy, buffer or not. */
     if (st == EBM_OK && t->spec->intervention.purge == PURGE_ALL)
-        detector_forget(&t->detector);
+        detector_forget(&t->detector, t->step);
     return st;
 }
