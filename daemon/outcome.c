@@ -167,8 +167,7 @@ static void end_plainly(struct outcome *out, enum job_event event, const char *o
 {
     out->event = event;
     out->attempt_outcome = outcome;
-    snprintf(out->job_reason, sizeof out->job_reason, "%s",
-             event == JOB_EV_SUCCEEDED ? "" : out->attempt_reason);
+    snprintf(out->job_reason, sizeof out->job_reason, "%s", out->attempt_reason);
 }
 
 /* A job whose mpirun is missing has failed; one that found the disk full
@@ -205,8 +204,8 @@ void outcome_decide(const struct outcome_case *c, struct outcome *out)
     say_end(c, out->attempt_reason, sizeof out->attempt_reason);
     /* Who asked for a stop of what was over already is not lied to. */
     if (said(c, "succeeded") && c->intent != INTENT_ROLLBACK) {
-        end_plainly(out, JOB_EV_SUCCEEDED, "succeeded");
-        out->attempt_reason[0] = '\0';
+        snprintf(out->attempt_reason, sizeof out->attempt_reason, "%s", c->reported_reason);
+        end_plainly(out, JOB_EV_SUCCEEDED, "succeeded"); /* with a doubt, if there is one */
     } else if (c->intent == INTENT_PAUSE && said(c, "failed")) {
         end_plainly(out, JOB_EV_FAILED, "failed");
     } else if (c->intent != INTENT_NONE) {

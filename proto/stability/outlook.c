@@ -39,9 +39,10 @@ static enum detector_signal find_pending(const struct detector *d, unsigned *ste
     return found;
 }
 
-static void say_ok(const struct detector *d, enum detector_signal signal, double suspicion,
-                   char out[OUTLOOK_MAX])
+static void say_ok(const struct detector *d, const struct detector_limits *l,
+                   enum detector_signal signal, double suspicion, char out[OUTLOOK_MAX])
 {
+    char why[LIKENESS_MAX];
     unsigned steps, need, window;
     enum detector_signal pending = find_pending(d, &steps);
 
@@ -50,6 +51,11 @@ static void say_ok(const struct detector *d, enum detector_signal signal, double
         snprintf(out, OUTLOOK_MAX,
                  "%s was beyond its limit in %u of the last %u steps; %u make it a sign", what,
                  steps, window, need);
+        return;
+    }
+    if (likeness_differs(&d->likeness, l->range, why)) {
+        snprintf(out, OUTLOOK_MAX,
+                 "nothing stands out from its own past, but samples differ from the data: %s", why);
         return;
     }
     const char *what = detector_signal_what(signal, &need, &window);
@@ -75,5 +81,5 @@ void outlook_say(const struct detector *d, const struct detector_limits *l, enum
                  " steps; until then only a runaway is a trip",
                  d->healthy, l->warmup);
     else
-        say_ok(d, signal, suspicion, out);
+        say_ok(d, l, signal, suspicion, out);
 }

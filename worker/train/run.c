@@ -197,6 +197,16 @@ static void end_as(const struct run *r, struct run_ending *ending, const char *o
     snprintf(ending->reason, sizeof ending->reason, "%s", reason);
 }
 
+/* It went through; whether it came to something is another matter. */
+static void end_well(const struct run *r, struct run_ending *ending)
+{
+    char reason[sizeof ending->reason] = "", why[LIKENESS_MAX];
+
+    if (likeness_differs(&r->trainer.detector.likeness, r->trainer.limits.range, why))
+        snprintf(reason, sizeof reason, "its samples differ from its data: %s", why);
+    end_as(r, ending, "succeeded", reason);
+}
+
 /* What an order asks for once the step it came with is done. */
 static const struct {
     bool checkpoint;
@@ -364,7 +374,7 @@ static enum ebm_status train(struct run *r, struct run_ending *ending, struct eb
     while (st == EBM_OK && ending->outcome == NULL && r->trainer.step < r->total)
         st = turn(r, ending, err);
     if (st == EBM_OK && ending->outcome == NULL)
-        end_as(r, ending, "succeeded", "");
+        end_well(r, ending);
     return st;
 }
 
