@@ -117,6 +117,33 @@ static void keep_line(struct retention_row *row, size_t n)
     keep_if_lost(proving, "proving");
 }
 
+/* Steps from this row to the end of its line. */
+static bool is_old(const struct retention_row *r, uint64_t end)
+{
+    return end - r->c.step >= RETENTION_LATENCY;
+}
+
+/* The rows rise by step. */
+static void keep_fallback(struct retention_row *row, size_t n)
+{
+    struct retention_row *fallback = NULL, *ageing = NULL;
+    uint64_t end = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!row[i].c.deleted && row[i].on_line)
+            end = row[i].c.step;
+    for (size_t i = 0; i < n; i++) {
+        if (row[i].c.deleted || !row[i].on_line || !has_health(&row[i], "healthy"))
+            continue;
+        if (is_old(&row[i], end))
+            fallback = &row[i];
+        else if (ageing == NULL)
+            ageing = &row[i];
+    }
+    keep_if_lost(fallback, "fallback");
+    keep_if_lost(ageing, "ageing");
+}
+
 void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best)
 {
     for (size_t i = 0; i < n; i++) {
@@ -142,6 +169,7 @@ void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, u
     if (healthy != NULL)
         keep(healthy, "healthy");
     keep_line(row, n);
+    keep_fallback(row, n);
 }
 
 void retention_mark_evidence(struct retention_row *row, size_t n, const struct lineage *line,

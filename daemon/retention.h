@@ -10,7 +10,11 @@
 #include "lineage.h"
 #include "store/store.h"
 
-enum { RETENTION_BECAUSE_MAX = 96, RETENTION_CLEAN_MIN = 100 };
+enum {
+    RETENTION_BECAUSE_MAX = 96,
+    RETENTION_CLEAN_MIN = 100,
+    RETENTION_LATENCY = 400 /* steps: a trip names no onset that is longer ago, or hardly ever */
+};
 
 struct retention_row {
     struct store_checkpoint c;

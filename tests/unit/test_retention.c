@@ -140,7 +140,7 @@ static void the_ends_of_the_line_stay(void **state)
     for (size_t i = 0; i < 7; i++)
         row[i].on_line = i != 2 && i != 3;
     retention_choose(row, 7, 0, 0);
-    assert_because(row, 7, 1, "");
+    assert_because(row, 7, 1, "ageing");
     assert_because(row, 7, 2, "line");
     assert_because(row, 7, 3, "");
     assert_because(row, 7, 4, "healthy");
@@ -180,6 +180,39 @@ static void one_stays_until_it_has_proved_healthy(void **state)
 }
 
 /* Attempt 2 went on from step 30 of the first, which had come to 40. */
+/* Whenever it is, one that is healthy is at least 400 steps back, and not
+ * 800, however often they are made and however few are kept. */
+static void one_stays_for_what_is_seen_late(void **state)
+{
+    struct lineage_span span[] = {{1, 0, UINT64_MAX}};
+    const struct lineage line = {.span = span, .count = 1};
+    struct retention_row row[200];
+    size_t n = 0;
+
+    (void)state;
+    for (uint64_t step = 20; step <= 4000; step += 20) {
+        uint64_t back = 0;
+        row[n] = row_of((int64_t)step, step, NAN, "probation");
+        row[n].c.attempt = 1;
+        row[n++].on_line = true;
+        for (size_t i = 0; i < n; i++)
+            if (!row[i].c.deleted && retention_has_proved(&row[i].c, &line, step, 100))
+                strcpy(row[i].c.health, "healthy");
+        retention_choose(row, n, 2, 0);
+        for (size_t i = 0; i < n; i++) {
+            row[i].c.deleted |= !row[i].keep;
+            if (row[i].keep && strcmp(row[i].c.health, "healthy") == 0 &&
+                step - row[i].c.step >= RETENTION_LATENCY)
+                back = step - row[i].c.step;
+        }
+        assert_true(step < 800 || (back >= RETENTION_LATENCY && back < 2 * RETENTION_LATENCY));
+        size_t kept = 0;
+        for (size_t i = 0; i < n; i++)
+            kept += row[i].keep;
+        assert_true(kept <= 6);
+    }
+}
+
 static void a_divergence_keeps_both_sides_of_its_onset(void **state)
 {
     struct lineage_span span[] = {{2, 30, UINT64_MAX}, {1, 0, 30}};
@@ -249,8 +282,8 @@ static void fill(struct retention_row *row, size_t n, uint64_t *dice)
     static const double score[] = {0.1, 0.2, 0.2, 0.3, -1.0, NAN, INFINITY};
 
     for (size_t i = 0; i < n; i++) {
-        row[i] = row_of((int64_t)i + 1, dice_below(dice, 6), score[dice_below(dice, 7)],
-                        health[dice_below(dice, 4)]);
+        row[i] = row_of((int64_t)i + 1, 150 * (uint64_t)dice_below(dice, 6),
+                        score[dice_below(dice, 7)], health[dice_below(dice, 4)]);
         row[i].c.pinned = dice_below(dice, 8) == 0;
         row[i].c.deleted = dice_below(dice, 6) == 0;
         row[i].referenced = dice_below(dice, 8) == 0;
@@ -301,6 +334,29 @@ static bool is_next_to_prove(const struct retention_row *row, size_t n,
     return before == NULL || is(before, "healthy");
 }
 
+/* On the line, healthy, and the last one that is old enough or the first one
+ * that is not. */
+static bool is_for_what_is_seen_late(const struct retention_row *row, size_t n,
+                                     const struct retention_row *r)
+{
+    uint64_t end = 0;
+    size_t old_after = 0, young_before = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!row[i].c.deleted && row[i].on_line)
+            end = row[i].c.step;
+    for (size_t i = 0; i < n; i++) {
+        const struct retention_row *o = &row[i];
+        bool counts = !o->c.deleted && o->on_line && is(o, "healthy");
+        bool old = end - o->c.step >= RETENTION_LATENCY;
+        old_after += counts && old && o > r;
+        young_before += counts && !old && o < r;
+    }
+    if (!r->on_line || !is(r, "healthy"))
+        return false;
+    return end - r->c.step >= RETENTION_LATENCY ? old_after == 0 : young_before == 0;
+}
+
 /* By its definition, of rows in order: how many rows that are there come before this one. */
 static bool is_wanted(const struct retention_row *row, size_t n, const struct retention_row *r,
                       uint32_t keep_last, uint32_t keep_best)
@@ -325,7 +381,8 @@ static bool is_wanted(const struct retention_row *row, size_t n, const struct re
            (r->c.pinned || r->referenced || r->evidence || newer < keep_last ||
             (may_be_best(r) && better < keep_best) || (is(r, "healthy") && newer_healthy == 0) ||
             (r->on_line && !is(r, "poisoned") && later == 0) ||
-            (r->on_line && is(r, "healthy") && later_healthy == 0) || is_next_to_prove(row, n, r));
+            (r->on_line && is(r, "healthy") && later_healthy == 0) || is_next_to_prove(row, n, r) ||
+            is_for_what_is_seen_late(row, n, r));
 }
 
 static void any_rows_follow_the_definition(void **state)
@@ -408,6 +465,7 @@ int main(void)
         cmocka_unit_test(the_newest_healthy_stays),
         cmocka_unit_test(the_ends_of_the_line_stay),
         cmocka_unit_test(one_stays_until_it_has_proved_healthy),
+        cmocka_unit_test(one_stays_for_what_is_seen_late),
         cmocka_unit_test(a_divergence_keeps_both_sides_of_its_onset),
         cmocka_unit_test(an_onset_at_an_end_has_one_side),
         cmocka_unit_test(what_is_deleted_counts_for_nothing),
