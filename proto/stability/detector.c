@@ -362,14 +362,18 @@ static void follow_drastic(struct detector *d, const double share[SIGNAL_COUNT])
         d->drastic = n >= DRASTIC_SIGNALS ? d->drastic + 1 : 0;
 }
 
-/* A lone bad gradient: nothing else stands out, and few were skipped lately. */
-static bool is_lone(const struct detector *d, const struct detector_limits *l,
-                    const double share[SIGNAL_COUNT])
+/* A lone bad gradient: nothing else stands out. */
+static bool is_lone(const double share[SIGNAL_COUNT])
 {
     for (int s = 0; s < SIGNAL_COUNT; s++)
         if (s != SIGNAL_GRAD && share[s] >= 1)
             return false;
-    return share[SIGNAL_GRAD] >= 1 && (uint64_t)__builtin_popcountll(d->skips) < l->skips_max;
+    return share[SIGNAL_GRAD] >= 1;
+}
+
+static bool may_skip(const struct detector *d, const struct detector_limits *l)
+{
+    return (uint64_t)__builtin_popcountll(d->skips) < l->skips_max;
 }
 
 static void say(const struct detector *d, const struct detector_limits *l,
@@ -409,9 +413,12 @@ static void judge(struct detector *d, const struct detector_limits *l,
             second = (enum detector_signal)s;
         }
     }
-    bool skips = sum < TRIP_WEIGHT && is_lone(d, l, share);
+    bool lone = sum < TRIP_WEIGHT && is_lone(share), skips = lone && may_skip(d, l);
     d->skips = d->skips << 1 | skips;
-    if (sum >= TRIP_WEIGHT || (sum > 0 && !skips)) {
+    if (lone && !skips && sum == 0 && l->skips_max > 0) { /* one too many, so it is taken */
+        out->verdict = VERDICT_WARN;
+        say(d, l, signal, SIGNAL_GRAD, SIGNAL_COUNT, step, out);
+    } else if (sum >= TRIP_WEIGHT || (sum > 0 && !skips)) {
         out->verdict = sum >= TRIP_WEIGHT ? VERDICT_TRIP : VERDICT_WARN;
         say(d, l, signal, first, second, step, out);
     } else if (skips) {
