@@ -118,7 +118,7 @@ const struct field field_table[FIELD_COUNT] = {
      SYSTEM},
     {"replay.quarantine", FIELD_REAL, PLACE(replay.quarantine), 0, 1e9, NULL, NULL, FIELD_MATH,
      "30.0", "outlier|outliers|max_deviation",
-     "A sample whose energy is away from its batch's by more than so many healthy energies is not "
+     "A sample whose energy is away from that of the data by more than so many healthy energies is not "
      "kept, nor one with values that no chain can have left: its slot starts from noise; 0 is off.",
      SYSTEM},
 

@@ -217,13 +217,14 @@ static double learning_rate(const struct trainer *t)
     return burst ? lr * 100 : lr;
 }
 
-/* What the buffer will not keep, by the energies of this batch. */
+/* What the buffer will not keep: energies far from those of the data, which no
+ * poisoned slot moves, as it would the samples' own mean. */
 static void settle_quarantine(struct trainer *t, const double *value)
 {
     const struct baseline *energy = &t->detector.baseline[SIGNAL_ENERGY];
     bool warm = t->detector.healthy >= t->limits.warmup;
 
-    t->replay.centre = value[METRIC_ENERGY_SAMPLE];
+    t->replay.centre = value[METRIC_ENERGY_DATA];
     t->replay.limit = warm ? t->spec->replay.quarantine * exp(energy->median) : 0;
 }
 
