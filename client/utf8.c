@@ -64,7 +64,8 @@ int utf8_columns(uint32_t c)
 /* A control character, or one that turns the direction of writing. */
 static bool is_unsafe(uint32_t c)
 {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == UINT32_MAX || (c >= 0x202a && c <= 0x202e);
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == UINT32_MAX || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
 }
 
 static size_t columns_shown(uint32_t c)

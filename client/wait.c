@@ -18,7 +18,9 @@ enum {
 struct waiting {
     int64_t deadline_ms; /* monotonic; INT64_MAX: none */
     int64_t heard_ms;    /* of the last answer */
-    bool *told_paused;   /* one of each job */
+    struct known {
+        bool ended, told_paused;
+    } * job; /* one of each */
 };
 
 /* A fraction of a second is allowed. */
@@ -70,9 +72,9 @@ static enum ebm_status look(struct call *c, struct waiting *w, size_t i, int *co
         const Ebm__Job *j = a.reply->jobs[0];
         enum job_state state = job_state_from_name(j->state);
         w->heard_ms = clock_mono_ms();
-        if (state == JOB_PAUSED && !w->told_paused[i])
+        if (state == JOB_PAUSED && !w->job[i].told_paused)
             fprintf(stderr, "job %" PRIu64 " is paused: %s\n", j->job, j->reason);
-        w->told_paused[i] = state == JOB_PAUSED;
+        w->job[i].told_paused = state == JOB_PAUSED;
         if (job_state_is_final(state)) {
             tell_end(j);
             *code = exit_worse(*code, exit_of_state(state));
@@ -123,6 +125,24 @@ static enum ebm_status listen(struct call *c, struct ebm_error *err)
     return rc;
 }
 
+/* At all that have not ended: how many still have not, and which is the first. */
+static enum ebm_status look_at_all(struct call *c, struct waiting *w, size_t *open, size_t *first,
+                                   int *code, struct ebm_error *err)
+{
+    for (size_t i = 0; i < c->args.words; i++) {
+        if (w->job[i].ended)
+            continue;
+        bool late = i > 0 && clock_mono_ms() >= w->deadline_ms;
+        enum ebm_status rc = late ? EBM_ETIMEOUT : look(c, w, i, code, err);
+        w->job[i].ended = rc == EBM_OK;
+        if (rc != EBM_OK && rc != EBM_ETIMEOUT)
+            return rc;
+        if (rc == EBM_ETIMEOUT && (*open)++ == 0)
+            *first = i;
+    }
+    return EBM_OK;
+}
+
 static int wait_all(struct call *c, struct waiting *w)
 {
     struct ebm_error err;
@@ -133,21 +153,19 @@ static int wait_all(struct call *c, struct waiting *w)
         rc = find_all(c, &err);
     if (rc != EBM_OK)
         return call_fail(&err);
-    for (size_t i = 0; i < c->args.words;) {
-        rc = look(c, w, i, &code, &err);
-        if (rc == EBM_OK) {
-            i++;
-            continue;
-        }
-        if (rc != EBM_ETIMEOUT)
+    for (;;) {
+        size_t open = 0, first = 0;
+        rc = look_at_all(c, w, &open, &first, &code, &err);
+        if (rc != EBM_OK)
             return call_fail(&err);
+        if (open == 0)
+            return code;
         if (clock_mono_ms() >= w->deadline_ms) {
-            fprintf(stderr, "ebmctl: job %s has not ended in time\n", c->args.word[i]);
+            fprintf(stderr, "ebmctl: job %s has not ended in time\n", c->args.word[first]);
             return CODE_TIMEOUT;
         }
         sleep_a_little(c, w);
     }
-    return code;
 }
 
 int command_wait(struct call *c)
@@ -157,10 +175,10 @@ int command_wait(struct call *c)
 
     if (take_timeout(&c->args, &w, &err) != EBM_OK)
         return call_fail_usage(c, &err);
-    w.told_paused = calloc(c->args.words, sizeof *w.told_paused);
-    if (w.told_paused == NULL)
+    w.job = calloc(c->args.words, sizeof *w.job);
+    if (w.job == NULL)
         return call_done(false);
     int code = wait_all(c, &w);
-    free(w.told_paused);
+    free(w.job);
     return code;
 }

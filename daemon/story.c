@@ -27,17 +27,26 @@ static bool look(void *arg, const struct store_attempt *a)
     return true;
 }
 
+/* A word that begins a setting: its key, then =. */
+static bool begins_setting(const char *text)
+{
+    size_t key = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_.");
+
+    return key > 0 && text[key] == '=';
+}
+
 /* Of the setting that text begins with: up to a blank before another one; a
- * value may have blanks, as [0, 1]. */
+ * value may have blanks, as [0, 1], and in quotes anything. */
 static size_t setting_length(const char *text)
 {
-    size_t n = strcspn(text, " ");
+    bool quoted = false;
+    size_t n = 0;
 
-    while (text[n] == ' ') {
-        size_t word = strcspn(text + n + 1, " ");
-        if (memchr(text + n + 1, '=', word) != NULL)
+    for (; text[n] != '\0'; n++) {
+        if (text[n] == '"' && (n == 0 || text[n - 1] != '\\'))
+            quoted = !quoted;
+        if (!quoted && text[n] == ' ' && begins_setting(text + n + 1))
             break;
-        n += 1 + word;
     }
     return n;
 }

@@ -215,8 +215,13 @@ static void check_on_event(struct spec_draft *d)
         complain(d, "on_event.url",
                  "on_event.url must begin with http:// or https:// and a host, not '%.80s'",
                  s->on_event.url);
-    if (is_bad(d, "on_event.events") || events_are_known(s->on_event.events, word, sizeof word))
+    if (is_bad(d, "on_event.events"))
         return;
+    if (events_are_known(s->on_event.events, word, sizeof word)) {
+        if (events_contradict(s->on_event.events))
+            complain(d, "on_event.events", "on_event.events: none goes with no other event");
+        return;
+    }
     if (text_nearest(events, word, near, sizeof near, NULL))
         complain(d, "on_event.events", "on_event.events: no event '%s' (did you mean '%s'?)", word,
                  near);

@@ -25,5 +25,7 @@ bool dataset_is_toy(const char *dataset);
 
 /* Whether each word of on_event.events is one; else the first that is not. */
 bool events_are_known(const char *list, char *word, size_t size);
+/* Whether "none" stands beside others. */
+bool events_contradict(const char *list);
 
 #endif

@@ -28,6 +28,17 @@ bool events_are_known(const char *list, char *word, size_t size)
     return true;
 }
 
+bool events_contradict(const char *list)
+{
+    char word[SPEC_NAME_MAX];
+    size_t words = 0;
+    bool none = false;
+
+    for (; next_word(&list, word, sizeof word); words++)
+        none |= strcmp(word, "none") == 0;
+    return none && words > 1;
+}
+
 bool spec_tells(const struct spec *s, const char *event)
 {
     const char *list = s->on_event.events;

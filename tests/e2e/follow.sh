@@ -102,6 +102,22 @@ case_wait() {
     equal "wait for two" "$(printf 'job 1 succeeded at step 100\njob 2 succeeded at step 20')" "$out"
 }
 
+# Of several, each is told of as soon as it is so: pauses too.
+case_wait_tells_of_each_at_once() {
+    use_fake EBM_FAKE_STEP_MS=10
+    start_ebmd
+    submit --set train.steps=100000 >/dev/null
+    submit --set train.steps=100000 >/dev/null
+    wait_state 1 running
+    wait_state 2 running
+    ebmctl wait 1 2 --timeout 60 >waited 2>told &
+    helpers+=("$!")
+    expect 0 ebmctl pause 2
+    wait_for $SOON "a word of the pause" grep -q '^job 2 is paused: paused on request' told
+    expect 0 ebmctl cancel 2
+    wait_for $SOON "a word of the end" grep -q '^job 2 cancelled' waited
+}
+
 case_submit_and_follow() {
     use_fake EBM_FAKE_STEP_MS=5
     toy_spec

@@ -81,6 +81,7 @@ static void test_utf8_put(void **state)
     assert_string_equal(put("\xe6\xbc\xa2\xe5\xad\x97", 3, "~", &n), "\xe6\xbc\xa2~");
     assert_string_equal(put("\xe6\xbc\xa2\xe5\xad\x97", 2, "~", &n), "~");
     assert_string_equal(put("a\033[2Jb\x7f\xe2\x80\xae", 20, "~", &n), "a?[2Jb??");
+    assert_string_equal(put("a\xe2\x81\xa7z", 20, "~", &n), "a?z"); /* an isolate */
 }
 
 /* ---- numbers ---- */

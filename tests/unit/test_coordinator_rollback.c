@@ -160,7 +160,8 @@ static void without_a_buffer_there_is_no_replay(void **state)
 
 static void the_sentence_has_what_a_person_set(void **state)
 {
-    static const char *const set[] = {"sampler.clamp=[-1, 1]", "optimizer.lr=5e-5", NULL};
+    static const char *const set[] = {"on_event.command='tell x=1 y'", "sampler.clamp=[-1, 1]",
+                                      "optimizer.lr=5e-5", NULL};
     struct stage *s = *state;
     struct actor a;
     int64_t id[3], job = run_job(s, &a, id);
@@ -170,7 +171,8 @@ static void the_sentence_has_what_a_person_set(void **state)
     wait_start(s, job, 2, id[0]);
     assert_string_equal(
         stage_show(s, job)->happened,
-        "rolled back to 50 by hand; sampler.clamp=[-1.0, 1.0]; optimizer.lr=5.0e-5");
+        "rolled back to 50 by hand; sampler.clamp=[-1.0, 1.0]; optimizer.lr=5.0e-5; "
+        "on_event.command=\"tell x=1 y\"");
 }
 
 /* ---- the target ---- */

@@ -430,6 +430,8 @@ static void events_are_told_that_were_chosen(void **state)
     assert_false(spec_tells(&spec, "failed") || spec_tells(&spec, "none "));
     assert_int_equal(parse_with("on_event.events=failed nonsense-of-it"), EBM_EINVAL);
     assert_problem("no event 'nonsense-of-it': there are diverged, rolled-back, finished");
+    assert_int_equal(parse_with("on_event.events=none diverged"), EBM_EINVAL);
+    assert_problem("none goes with no other event");
     assert_int_equal(parse_with("on_event.url=http://a b"), EBM_EINVAL);
     assert_problem("must begin with http:// or https:// and a host");
 }
