@@ -4,9 +4,8 @@
  * compares a run with its own history; this also knows a run that was never
  * good, or is none any more.
  *
- * Slow means over some hundred steps. A healthy run comes within a tenth of
- * the limits in its first 400 steps; those that were known to be ruined stay
- * beyond one of them (see RESULTS.md). */
+ * Slow means over some hundred steps. Healthy runs were within the limits from
+ * step 352 on at the latest; see RESULTS.md for what they were calibrated on. */
 #ifndef EBM_STABILITY_LIKENESS_H
 #define EBM_STABILITY_LIKENESS_H
 

@@ -70,7 +70,9 @@ def policy_row(runs, name, policies):
         rows = [r for r in runs if (r["spec"], r["policy"]) == (name, policy)]
         done = [r for r in rows if r["state"] == "succeeded"]
         q = median(r["distance"] for r in done)
-        cells.append(f"{len(done)} of {len(rows)}" + (f", {q:.2f}" if q is not None else ""))
+        doubts = sum(r["reason"] != "" for r in done)
+        cells.append(f"{len(done)} of {len(rows)}" + (f", {q:.2f}" if q is not None else "") +
+                     (f", {doubts} in doubt" if doubts > 0 else ""))
     backs = sum(r["rollbacks"] for r in rows) / len(rows)
     return f"| {name} | {' | '.join(cells)} | {backs:.1f} |"
 
