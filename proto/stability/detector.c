@@ -493,9 +493,9 @@ static bool are_lost(struct detector *d, const struct detector_limits *l, uint64
     out->signal = SIGNAL_SPREAD;
     out->onset = d->renewed;
     snprintf(out->reason, sizeof out->reason,
-             "%" PRIu64 " steps after all was begun anew the samples have not come back to the "
-             "data: %s",
-             step - d->renewed + 1, why);
+             "%" PRIu64 " steps after the recovery at step %" PRIu64
+             " the samples have not come back to the data: %s",
+             step - d->renewed + 1, d->renewed - 1, why);
     return true;
 }
 

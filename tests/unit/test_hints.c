@@ -75,11 +75,34 @@ static void before_there_is_a_history_little_is_said(void **state)
     buf_fini(&b);
 }
 
+static void samples_that_stay_away_have_theirs(void **state)
+{
+    double v[METRIC_COUNT] = {0};
+    struct detector_judgement j = {.verdict = VERDICT_OK};
+    struct detector d;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b);
+    detector_init(&d);
+    detector_forget(&d, 0);
+    for (uint64_t s = 1; s <= 700 && j.verdict != VERDICT_TRIP; s++) {
+        made_up_step(1, s, v);
+        v[METRIC_SAMPLE_STD] *= 0.1;
+        detector_feed(&d, &limits, s, v, &j);
+    }
+    assert_int_equal(j.verdict, VERDICT_TRIP);
+    hints_write(&d, &limits, v, &b);
+    assert_non_null(strstr(buf_text(&b), "did not come back"));
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_sign_has_its_hint),
         cmocka_unit_test(before_there_is_a_history_little_is_said),
+        cmocka_unit_test(samples_that_stay_away_have_theirs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,11 @@ static bool inflates(const struct case_file *c)
     return is_above(c, SIGNAL_ENERGY);
 }
 
+static bool stays_away(const struct case_file *c)
+{
+    return c->detector->lost > 0;
+}
+
 static bool misses(const struct case_file *c)
 {
     return is_beyond(c, SIGNAL_MEAN) || is_beyond(c, SIGNAL_SPREAD);
@@ -117,6 +122,9 @@ static const struct {
     {kicks, "the parameter gradient is far above its usual size",
      "optimizer.gradient_clip, a smaller optimizer.lr"},
     {inflates, "energies as such have grown far beyond what they were", "objective.energy_l2"},
+    {stays_away, "samples did not come back to the data after a recovery that began anew",
+     "the spec as such: more sampler.steps, shorter ones, sampler.init: replay, a smaller "
+     "optimizer.lr from the start"},
     {misses, "mean or spread of the samples is not that of the data any more",
      "see evidence.png; sampler.noise_std and step_size set how far chains spread"},
 };
