@@ -377,8 +377,11 @@ static void checkpoints_say_why_they_are_kept(void **state)
         id[i] = actor_checkpoint(&a, 50 * (i + 1));
     const Ebm__Reply *r = stage_checkpoints(s, job);
     /* Steps 150 on are the last three and the newest healthy one (two
-     * intervals old: step 200). */
-    assert_int_equal(r->n_checkpoints, 3);
+     * intervals old: step 200); the oldest is to become the one for what is
+     * seen late. */
+    assert_int_equal(r->n_checkpoints, 4);
+    assert_string_equal(find_checkpoint(r, id[0])->kept_because, "ageing");
+    assert_null(find_checkpoint(r, id[1]));
     assert_null(find_checkpoint(r, id[2]));
     const Ebm__Checkpoint *c = find_checkpoint(r, id[3]);
     assert_string_equal(c->health, "healthy");
@@ -389,7 +392,7 @@ static void checkpoints_say_why_they_are_kept(void **state)
     c = find_checkpoint(r, id[5]);
     assert_string_equal(c->health, "probation");
     assert_string_equal(c->kept_because, "last-3");
-    assert_true(stage_checkpoint(s, id[0]).deleted);
+    assert_true(stage_checkpoint(s, id[1]).deleted);
     assert_int_equal(stage_events(s, job, "health"), 4);
     actor_close(&a);
 }
@@ -401,16 +404,17 @@ static void a_pin_keeps_and_its_end_lets_go(void **state)
     int64_t job = SUBMIT(s);
 
     actor_start(&a, s, job, 0);
-    int64_t first = actor_checkpoint(&a, 50);
-    assert_int_equal(pin(s, first, true)->status, EBM_OK);
-    assert_int_equal(pin(s, first, true)->status, EBM_OK);
+    actor_checkpoint(&a, 50);
+    int64_t second = actor_checkpoint(&a, 100);
+    assert_int_equal(pin(s, second, true)->status, EBM_OK);
+    assert_int_equal(pin(s, second, true)->status, EBM_OK);
     assert_int_equal(stage_events(s, job, "pinned"), 1);
-    for (uint64_t step = 100; step <= 300; step += 50)
+    for (uint64_t step = 150; step <= 300; step += 50)
         actor_checkpoint(&a, step);
-    assert_string_equal(find_checkpoint(stage_checkpoints(s, job), first)->kept_because, "pinned");
-    assert_int_equal(pin(s, first, false)->status, EBM_OK);
-    assert_null(find_checkpoint(stage_checkpoints(s, job), first));
-    stage_assert_refused(pin(s, first, true), EBM_ENOTFOUND, "is gone");
+    assert_string_equal(find_checkpoint(stage_checkpoints(s, job), second)->kept_because, "pinned");
+    assert_int_equal(pin(s, second, false)->status, EBM_OK);
+    assert_null(find_checkpoint(stage_checkpoints(s, job), second));
+    stage_assert_refused(pin(s, second, true), EBM_ENOTFOUND, "is gone");
     actor_close(&a);
 }
 
