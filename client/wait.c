@@ -125,22 +125,27 @@ static enum ebm_status listen(struct call *c, struct ebm_error *err)
     return rc;
 }
 
-/* At all that have not ended: how many still have not, and which is the first. */
-static enum ebm_status look_at_all(struct call *c, struct waiting *w, size_t *open, size_t *first,
-                                   int *code, struct ebm_error *err)
+/* At all that have not ended: how many still have not. */
+static enum ebm_status look_at_all(struct call *c, struct waiting *w, size_t *open, int *code,
+                                   struct ebm_error *err)
 {
     for (size_t i = 0; i < c->args.words; i++) {
         if (w->job[i].ended)
             continue;
-        bool late = i > 0 && clock_mono_ms() >= w->deadline_ms;
-        enum ebm_status rc = late ? EBM_ETIMEOUT : look(c, w, i, code, err);
+        enum ebm_status rc = look(c, w, i, code, err);
         w->job[i].ended = rc == EBM_OK;
         if (rc != EBM_OK && rc != EBM_ETIMEOUT)
             return rc;
-        if (rc == EBM_ETIMEOUT && (*open)++ == 0)
-            *first = i;
+        *open += rc == EBM_ETIMEOUT;
     }
     return EBM_OK;
+}
+
+static void tell_late(const struct call *c, const struct waiting *w)
+{
+    for (size_t i = 0; i < c->args.words; i++)
+        if (!w->job[i].ended)
+            fprintf(stderr, "ebmctl: job %s has not ended in time\n", c->args.word[i]);
 }
 
 static int wait_all(struct call *c, struct waiting *w)
@@ -154,14 +159,14 @@ static int wait_all(struct call *c, struct waiting *w)
     if (rc != EBM_OK)
         return call_fail(&err);
     for (;;) {
-        size_t open = 0, first = 0;
-        rc = look_at_all(c, w, &open, &first, &code, &err);
+        size_t open = 0;
+        rc = look_at_all(c, w, &open, &code, &err);
         if (rc != EBM_OK)
             return call_fail(&err);
         if (open == 0)
             return code;
         if (clock_mono_ms() >= w->deadline_ms) {
-            fprintf(stderr, "ebmctl: job %s has not ended in time\n", c->args.word[first]);
+            tell_late(c, w);
             return CODE_TIMEOUT;
         }
         sleep_a_little(c, w);

@@ -117,10 +117,9 @@ static void keep_line(struct retention_row *row, size_t n)
     keep_if_lost(proving, "proving");
 }
 
-/* Steps from this row to the end of its line. */
-static bool is_old(const struct retention_row *r, uint64_t end)
+static bool may_fall_back(const struct retention_row *r)
 {
-    return end - r->c.step >= RETENTION_LATENCY;
+    return !r->c.deleted && r->on_line && has_health(r, "healthy");
 }
 
 /* The rows rise by step. */
@@ -130,12 +129,12 @@ static void keep_fallback(struct retention_row *row, size_t n)
     uint64_t end = 0;
 
     for (size_t i = 0; i < n; i++)
-        if (!row[i].c.deleted && row[i].on_line)
+        if (may_fall_back(&row[i]))
             end = row[i].c.step;
     for (size_t i = 0; i < n; i++) {
-        if (row[i].c.deleted || !row[i].on_line || !has_health(&row[i], "healthy"))
+        if (!may_fall_back(&row[i]))
             continue;
-        if (is_old(&row[i], end))
+        if (end - row[i].c.step >= RETENTION_LATENCY)
             fallback = &row[i];
         else if (ageing == NULL)
             ageing = &row[i];

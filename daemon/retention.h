@@ -13,7 +13,7 @@
 enum {
     RETENTION_BECAUSE_MAX = 96,
     RETENTION_CLEAN_MIN = 100,
-    RETENTION_LATENCY = 400 /* steps: a trip names no onset that is longer ago, or hardly ever */
+    RETENTION_LATENCY = 400 /* steps from the onset of a soft divergence to its trip, at most */
 };
 
 struct retention_row {
@@ -33,6 +33,10 @@ struct retention_row {
  * line; after a rollback those are not the newest of all. And ("proving") the
  * first one on the line after that, on probation: without it, none would ever
  * prove healthy when keep_last checkpoints span less than the clean stretch.
+ * What proved healthy may still lie behind the onset of a divergence that is
+ * seen late: so the newest healthy one that lies RETENTION_LATENCY steps before
+ * the newest healthy one on the line stays as well ("fallback"), and the oldest
+ * healthy one after it, which is to follow it ("ageing").
  * Rows that are deleted are not kept. They come back in the order of
  * (step, id). */
 void retention_choose(struct retention_row *row, size_t n, uint32_t keep_last, uint32_t keep_best);

@@ -31,12 +31,14 @@ bool events_are_known(const char *list, char *word, size_t size)
 bool events_contradict(const char *list)
 {
     char word[SPEC_NAME_MAX];
-    size_t words = 0;
-    bool none = false;
+    bool none = false, other = false;
 
-    for (; next_word(&list, word, sizeof word); words++)
-        none |= strcmp(word, "none") == 0;
-    return none && words > 1;
+    while (next_word(&list, word, sizeof word)) {
+        bool is_none = strcmp(word, "none") == 0;
+        none |= is_none;
+        other |= !is_none;
+    }
+    return none && other;
 }
 
 bool spec_tells(const struct spec *s, const char *event)

@@ -118,8 +118,9 @@ const struct field field_table[FIELD_COUNT] = {
      SYSTEM},
     {"replay.quarantine", FIELD_REAL, PLACE(replay.quarantine), 0, 1e9, NULL, NULL, FIELD_MATH,
      "30.0", "outlier|outliers|max_deviation",
-     "A sample whose energy is away from that of the data by more than so many healthy energies is not "
-     "kept, nor one with values that no chain can have left: its slot starts from noise; 0 is off.",
+     "A sample whose energy is away from that of the data by more than so many healthy energies "
+     "is not kept, nor one with values that no chain can have left: its slot starts from noise; 0 "
+     "is off.",
      SYSTEM},
 
     {"optimizer.kind", FIELD_ENUM, PLACE(optimizer.kind), 0, 0, "adam|sgd", NULL, FIELD_MATH,
@@ -244,7 +245,7 @@ const struct field field_table[FIELD_COUNT] = {
      FIELD_MATH, "1.0", "steps|k_factor", "On sampler.steps, from at_step.", SYSTEM},
     {"intervention.step_size_factor", FIELD_REAL, PLACE(intervention.step_size_factor), 0, 1, NULL,
      NULL, FIELD_MATH | FIELD_ABOVE_MIN, "1.0", "step_size|size_factor",
-     "On sampler.step_size, from at_step.", SYSTEM},
+     "On sampler.step_size, from at_step; its square root on sampler.noise_std.", SYSTEM},
     {"intervention.ramp_after", FIELD_WHOLE, PLACE(intervention.ramp_after), 0, 4294967295.0, NULL,
      NULL, FIELD_MATH, "2000", "after", "Steps after at_step for which the factors hold.", SYSTEM},
     {"intervention.ramp_steps", FIELD_WHOLE, PLACE(intervention.ramp_steps), 1, 4294967295.0, NULL,

@@ -57,6 +57,12 @@ unsigned detector_signal_over(const struct detector *d, enum detector_signal s)
     return (unsigned)__builtin_popcountll(d->watch[s].over & mask);
 }
 
+/* After a history began anew, and before its samples are known to be back. */
+static bool is_unproven(const struct detector *d)
+{
+    return d->renewed != 0 && (d->likeness.count < LIKENESS_STEPS || d->lost > 0);
+}
+
 uint64_t detector_suspect_since(const struct detector *d)
 {
     uint64_t first = 0;
@@ -67,7 +73,7 @@ uint64_t detector_suspect_since(const struct detector *d)
             (first == 0 || since < first))
             first = since;
     }
-    if (d->lost > 0 && (first == 0 || d->renewed < first))
+    if (is_unproven(d) && (first == 0 || d->renewed < first))
         first = d->renewed;
     return first;
 }
@@ -311,6 +317,12 @@ static unsigned weight_of(const struct detector *d, enum detector_signal s, uint
 
 /* ---- the verdict ---- */
 
+/* This step, or the first one of a history that is not trusted yet. */
+static uint64_t trusted_before(const struct detector *d, uint64_t step)
+{
+    return is_unproven(d) && d->renewed < step ? d->renewed : step;
+}
+
 static uint64_t onset_of(const struct detector *d, uint64_t step)
 {
     uint64_t onset = step;
@@ -318,7 +330,7 @@ static uint64_t onset_of(const struct detector *d, uint64_t step)
     for (int s = 0; s < SIGNAL_COUNT; s++)
         if (d->watch[s].since != 0 && d->watch[s].since < onset)
             onset = d->watch[s].since;
-    return onset;
+    return trusted_before(d, onset);
 }
 
 static void explain(const struct detector *d, const struct detector_limits *l,
@@ -468,14 +480,15 @@ static void trip_dead(const struct detector *d, uint64_t step, struct detector_j
     out->verdict = VERDICT_TRIP;
     out->suspicion = 1;
     out->signal = SIGNAL_LANGEVIN;
-    out->onset = step - d->dead + 1;
+    out->onset = trusted_before(d, step - d->dead + 1);
     snprintf(out->reason, sizeof out->reason,
              "the net is dead: r_t is 0 since step %" PRIu64
              ", so the energy does not depend on the samples",
-             out->onset);
+             step - d->dead + 1);
 }
 
-/* Samples after a history began anew. */
+/* Samples after a history began anew: a warning while they are away, and a
+ * trip when they stay so. */
 static bool are_lost(struct detector *d, const struct detector_limits *l, uint64_t step,
                      struct detector_judgement *out)
 {
@@ -486,17 +499,38 @@ static bool are_lost(struct detector *d, const struct detector_limits *l, uint64
     d->lost = likeness_is_lost(&d->likeness, &d->before, l->range, why) ? d->lost + 1 : 0;
     if (d->lost == 0 && d->likeness.count >= BACK_STEPS)
         d->renewed = 0;
-    if (d->lost < LOST_STEPS)
+    if (d->lost == 0)
         return false;
-    out->verdict = VERDICT_TRIP;
-    out->suspicion = 1;
+    out->verdict = d->lost < LOST_STEPS ? VERDICT_WARN : VERDICT_TRIP;
+    out->suspicion = (double)d->lost / LOST_STEPS;
     out->signal = SIGNAL_SPREAD;
     out->onset = d->renewed;
     snprintf(out->reason, sizeof out->reason,
-             "%" PRIu64 " steps after the recovery at step %" PRIu64
+             "%" PRIu64 " steps after the whole purge at step %" PRIu64
              " the samples have not come back to the data: %s",
              step - d->renewed + 1, d->renewed - 1, why);
-    return true;
+    return out->verdict == VERDICT_TRIP;
+}
+
+uint64_t detector_lost_more(const struct detector *d)
+{
+    return d->lost < LOST_STEPS ? LOST_STEPS - d->lost : 0;
+}
+
+bool detector_doubt(const struct detector *d, const struct detector_limits *l,
+                    char out[DETECTOR_DOUBT_MAX])
+{
+    char why[LIKENESS_MAX];
+
+    out[0] = '\0';
+    if (likeness_differs(&d->likeness, l->range, why))
+        snprintf(out, DETECTOR_DOUBT_MAX, "its samples differ from its data: %s", why);
+    else if (is_unproven(d))
+        snprintf(out, DETECTOR_DOUBT_MAX,
+                 "it ended %" PRIu64 " steps after a whole purge, too soon to know whether its "
+                 "samples came back",
+                 d->likeness.count);
+    return out[0] != '\0';
 }
 
 void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t step,
@@ -515,6 +549,7 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
                  step);
         return;
     }
+    likeness_feed(&d->likeness, value, l->range);
     if (!l->soft)
         return;
     if (d->first_energy == 0)
@@ -534,7 +569,6 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
         trip_dead(d, step, out);
         return;
     }
-    likeness_feed(&d->likeness, value, l->range);
     if (are_lost(d, l, step, out))
         return;
     if (isfinite(value[METRIC_FRESH_GAP]))

@@ -114,6 +114,12 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
  * signals start again with an empty one, and samples have to come back. */
 void detector_forget(struct detector *d, uint64_t step);
 
+/* What is to be doubted of a run that ends now, as a sentence; false and "":
+ * nothing is. */
+enum { DETECTOR_DOUBT_MAX = LIKENESS_MAX + 64 };
+bool detector_doubt(const struct detector *d, const struct detector_limits *l,
+                    char out[DETECTOR_DOUBT_MAX]);
+
 const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
 
 /* As a sentence has it ("the energy gap"), and when it is a sign: beyond its
@@ -121,9 +127,12 @@ const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
 const char *detector_signal_what(enum detector_signal s, unsigned *need, unsigned *window);
 
 /* The first step from which something that was beyond its limit lately has been
- * halfway there, or of a history in which samples have not come back; 0: there
- * is none. What comes from there on proves nothing. */
+ * halfway there, or of a history that began anew and in which samples are not known to be
+ * back; 0: there is none. What comes from there on proves nothing. */
 uint64_t detector_suspect_since(const struct detector *d);
+
+/* Steps more with samples that do not come back that are a trip. */
+uint64_t detector_lost_more(const struct detector *d);
 
 /* In how many of those it was. */
 unsigned detector_signal_over(const struct detector *d, enum detector_signal s);

@@ -3,8 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#define SLOW 0.01
-#define TINY 1e-30
+#define SLOW  0.01
+#define TINY  1e-30
+#define FLOOR 0.01 /* of the range: the least spread, as of data of one colour */
 
 /* How far the two may be apart. */
 struct limits {
@@ -19,9 +20,12 @@ void likeness_feed(struct likeness *k, const double value[METRIC_COUNT], double 
     double rms = value[METRIC_ENERGY_RMS];
     double gap = value[METRIC_ENERGY_GAP], square = rms * rms;
     double mean = (value[METRIC_SAMPLE_MEAN] - value[METRIC_DATA_MEAN]) / range;
-    double spread = log((value[METRIC_SAMPLE_STD] + TINY) / (value[METRIC_DATA_STD] + TINY));
+    double floor = FLOOR * range;
+    double spread =
+        log(fmax(value[METRIC_SAMPLE_STD], floor) / fmax(value[METRIC_DATA_STD], floor));
 
-    if (!isfinite(gap) || !isfinite(square) || !isfinite(mean) || !isfinite(spread))
+    if (!isfinite(gap) || !isfinite(square) || !isfinite(mean) ||
+        !isfinite(value[METRIC_SAMPLE_STD]) || !isfinite(value[METRIC_DATA_STD]))
         return;
     double rate = k->count == 0 ? 1 : SLOW;
     k->gap += rate * (gap - k->gap);

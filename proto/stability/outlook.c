@@ -67,7 +67,10 @@ void outlook_say(const struct detector *d, const struct detector_limits *l, enum
                  enum detector_signal signal, double suspicion, const char *why,
                  char out[OUTLOOK_MAX])
 {
-    if (v == VERDICT_WARN)
+    if (v == VERDICT_WARN && d->lost > 0)
+        snprintf(out, OUTLOOK_MAX, "%s; %" PRIu64 " more steps of this are a trip", why,
+                 detector_lost_more(d));
+    else if (v == VERDICT_WARN)
         snprintf(out, OUTLOOK_MAX, "%s; a second sign, or long enough of this one, is a trip", why);
     else if (v != VERDICT_OK)
         snprintf(out, OUTLOOK_MAX, "%s", why);
@@ -75,6 +78,11 @@ void outlook_say(const struct detector *d, const struct detector_limits *l, enum
         snprintf(out, OUTLOOK_MAX,
                  "only a figure that is not finite, or an energy beyond %g, is a trip",
                  l->max_energy);
+    else if (d->renewed != 0 && d->likeness.count < LIKENESS_STEPS)
+        snprintf(out, OUTLOOK_MAX,
+                 "begins anew after the whole purge at step %" PRIu64 ": from step %" PRIu64
+                 " on its samples must be back",
+                 d->renewed - 1, d->renewed - 1 + LIKENESS_STEPS);
     else if (!is_warm(d, l))
         snprintf(out, OUTLOOK_MAX,
                  "learns what is healthy: %" PRIu64 " of %" PRIu64

@@ -35,7 +35,9 @@ struct spec_sampler intervention_sampler(const struct spec *s, uint64_t step)
 
     sampler.steps = llround((double)s->sampler.steps *
                             intervention_factor(s, s->intervention.steps_factor, step));
-    sampler.step_size *= intervention_factor(s, s->intervention.step_size_factor, step);
+    double size = intervention_factor(s, s->intervention.step_size_factor, step);
+    sampler.step_size *= size;
+    sampler.noise_std *= sqrt(size); /* else smaller steps make chains hotter */
     return sampler;
 }
 

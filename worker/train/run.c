@@ -200,11 +200,10 @@ static void end_as(const struct run *r, struct run_ending *ending, const char *o
 /* It went through; whether it came to something is another matter. */
 static void end_well(const struct run *r, struct run_ending *ending)
 {
-    char reason[sizeof ending->reason] = "", why[LIKENESS_MAX];
+    char doubt[DETECTOR_DOUBT_MAX];
 
-    if (likeness_differs(&r->trainer.detector.likeness, r->trainer.limits.range, why))
-        snprintf(reason, sizeof reason, "its samples differ from its data: %s", why);
-    end_as(r, ending, "succeeded", reason);
+    detector_doubt(&r->trainer.detector, &r->trainer.limits, doubt);
+    end_as(r, ending, "succeeded", doubt);
 }
 
 /* What an order asks for once the step it came with is done. */
