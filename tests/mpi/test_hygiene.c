@@ -146,6 +146,8 @@ static void the_sampler_is_the_specs_but_for_an_intervention(void **state)
     assert_true(intervention_sampler(spec, 9).step_size == 0.2);
     assert_true(intervention_sampler(spec, 10).steps == 6);
     assert_true(intervention_sampler(spec, 29).step_size == 0.05);
+    assert_true(intervention_sampler(spec, 29).noise_std == spec->sampler.noise_std / 2);
+    assert_true(intervention_sampler(spec, 40).noise_std == spec->sampler.noise_std);
     assert_true(intervention_sampler(spec, 35).step_size == 0.1); /* the root of a quarter */
     assert_true(intervention_sampler(spec, 40).step_size == 0.2);
     assert_true(intervention_sampler(spec, 40).steps == 4);
