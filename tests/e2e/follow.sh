@@ -100,6 +100,7 @@ case_wait() {
     submit --set train.steps=20 >/dev/null
     expect 0 ebmctl wait 1 2 --timeout $LATER
     equal "wait for two" "$(printf 'job 1 succeeded at step 100\njob 2 succeeded at step 20')" "$out"
+    expect 0 ebmctl wait 1 2 --timeout 0
 }
 
 # Of several, each is told of as soon as it is so: pauses too.
