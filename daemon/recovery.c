@@ -276,13 +276,13 @@ static enum ebm_status find_start(struct daemon *d, const struct store_job *job,
 static void tell(const struct store_checkpoint *from, enum ladder_rung rung,
                  const struct ladder_change *change, char *say, size_t size)
 {
-    char where[64] = "to the start";
-    size_t used;
+    char where[64] = "to the start", what[256];
 
     if (from->id != 0)
         snprintf(where, sizeof where, "to c%" PRId64 ", step %" PRIu64, from->id, from->step);
-    used = (size_t)snprintf(say, size, "%s, by \"%s\"", where, ladder_name(rung));
-    ladder_describe(change, say + used, size - used);
+    ladder_describe(change, what, sizeof what);
+    snprintf(say, size, "%s, by \"%s\"%s%s", where, ladder_name(rung), what[0] != '\0' ? ", " : "",
+             what);
 }
 
 static enum ebm_status plan_change(struct daemon *d, struct store_job *job,

@@ -1,9 +1,10 @@
 #include "replan.h"
-#include "stability/ladder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "stability/ladder.h"
 
 /* ---- reading ---- */
 
@@ -266,7 +267,7 @@ static void say_in_force(const struct spec *s, uint64_t step, struct buf *out)
 
     ladder_in_force(s, step, &change);
     ladder_describe(&change, text, sizeof text);
-    buf_puts(out, text[0] != '\0' ? text + 2 : "");
+    buf_puts(out, text);
 }
 
 /* Never numbers that were used before. */

@@ -86,9 +86,9 @@ static void tell(const struct last *l, const struct spec *s, struct buf *out)
     if (strcmp(l->after.actor, "ebmd") == 0) {
         change = in_force;
         read_change(l->after.overrides, false, &change);
-        ladder_describe(&change, what, sizeof what); /* ", lr x0.5" */
+        ladder_describe(&change, what, sizeof what);
         buf_printf(out, ": %.*s%s%s", (int)strcspn(l->undone.reason, ";"), l->undone.reason,
-                   what[0] != '\0' ? "; " : "", what[0] != '\0' ? what + 2 : "");
+                   what[0] != '\0' ? "; " : "", what);
     } else {
         change.sets = 0;
         read_change(l->after.overrides, true, &change);
@@ -96,7 +96,7 @@ static void tell(const struct last *l, const struct spec *s, struct buf *out)
         tell_overrides(&change, out);
         ladder_describe(&in_force, what, sizeof what);
         if (what[0] != '\0')
-            buf_printf(out, "; still in force: %s", what + 2);
+            buf_printf(out, "; still in force: %s", what);
     }
     if (l->rollbacks > 1)
         buf_printf(out, " (the last of %u rollbacks)", l->rollbacks);

@@ -209,15 +209,15 @@ void ladder_in_force(const struct spec *s, uint64_t from_step, struct ladder_cha
 static const struct {
     const char *key, *fmt, *silent; /* silent: the value that says nothing */
 } said[] = {
-    {"intervention.lr_factor=", ", lr x%s", "1"},
-    {"intervention.steps_factor=", ", K x%s", "1"},
-    {"intervention.step_size_factor=", ", Langevin step x%s", "1"},
-    {"sampler.gradient_clip=", ", sampler clip %s", ""},
-    {"data.noise_std=", ", data noise %s", ""},
-    {"objective.energy_l2=", ", energy L2 %s", ""},
-    {"optimizer.gradient_clip=", ", gradient clip %s", ""},
-    {"intervention.ramp_after=", ", factors kept for %s steps", ""},
-    {"intervention.purge=", ", buffer: %s purged", "none"},
+    {"intervention.lr_factor=", "lr x%s", "1"},
+    {"intervention.steps_factor=", "K x%s", "1"},
+    {"intervention.step_size_factor=", "Langevin step x%s", "1"},
+    {"sampler.gradient_clip=", "sampler clip %s", ""},
+    {"data.noise_std=", "data noise %s", ""},
+    {"objective.energy_l2=", "energy L2 %s", ""},
+    {"optimizer.gradient_clip=", "gradient clip %s", ""},
+    {"intervention.ramp_after=", "factors kept for %s steps", ""},
+    {"intervention.purge=", "buffer: %s purged", "none"},
 };
 
 static const char *value_of(const struct ladder_change *c, const char *key)
@@ -239,7 +239,7 @@ void ladder_describe(const struct ladder_change *c, char *out, size_t size)
         const char *value = value_of(c, said[i].key), *hole = strstr(said[i].fmt, "%s");
         if (value == NULL || strcmp(value, said[i].silent) == 0 || used >= size)
             continue;
-        used += (size_t)snprintf(out + used, size - used, "%.*s%s%s", (int)(hole - said[i].fmt),
-                                 said[i].fmt, value, hole + 2);
+        used += (size_t)snprintf(out + used, size - used, "%s%.*s%s%s", used > 0 ? ", " : "",
+                                 (int)(hole - said[i].fmt), said[i].fmt, value, hole + 2);
     }
 }

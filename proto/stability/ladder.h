@@ -58,7 +58,7 @@ void ladder_plan(const struct spec *s, enum ladder_rung rung, const struct ladde
  * from_step: factors that have not gone back to 1 by then, and the purge. */
 void ladder_in_force(const struct spec *s, uint64_t from_step, struct ladder_change *out);
 
-/* Appends what a person should know of it: ", lr x0.5, K x1.5, buffer anew". */
+/* What a person should know of it: "lr x0.5, K x1.5, buffer: all purged", or "". */
 void ladder_describe(const struct ladder_change *c, char *out, size_t size);
 
 #endif
