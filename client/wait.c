@@ -15,12 +15,15 @@ enum {
     ANSWER_MOST_MS = 10000
 };
 
+/* What is known of a job. */
+struct known {
+    bool ended, told_paused;
+};
+
 struct waiting {
     int64_t deadline_ms; /* monotonic; INT64_MAX: none */
     int64_t heard_ms;    /* of the last answer */
-    struct known {
-        bool ended, told_paused;
-    } * job; /* one of each */
+    struct known *job;   /* one of each */
 };
 
 /* A fraction of a second is allowed. */

@@ -63,19 +63,22 @@ static bool is_unproven(const struct detector *d)
     return d->renewed != 0 && (d->likeness.count < LIKENESS_STEPS || d->lost > 0);
 }
 
+/* This step, or the first one of a history that is not trusted yet. */
+static uint64_t trusted_before(const struct detector *d, uint64_t step)
+{
+    return is_unproven(d) && d->renewed < step ? d->renewed : step;
+}
+
 uint64_t detector_suspect_since(const struct detector *d)
 {
-    uint64_t first = 0;
+    uint64_t first = trusted_before(d, UINT64_MAX);
 
     for (int s = 0; s < SIGNAL_COUNT; s++) {
         uint64_t since = d->watch[s].since;
-        if (since != 0 && detector_signal_over(d, (enum detector_signal)s) > 0 &&
-            (first == 0 || since < first))
+        if (since != 0 && since < first && detector_signal_over(d, (enum detector_signal)s) > 0)
             first = since;
     }
-    if (is_unproven(d) && (first == 0 || d->renewed < first))
-        first = d->renewed;
-    return first;
+    return first < UINT64_MAX ? first : 0;
 }
 
 const char *detector_signal_name(enum detector_signal s)
@@ -316,12 +319,6 @@ static unsigned weight_of(const struct detector *d, enum detector_signal s, uint
 }
 
 /* ---- the verdict ---- */
-
-/* This step, or the first one of a history that is not trusted yet. */
-static uint64_t trusted_before(const struct detector *d, uint64_t step)
-{
-    return is_unproven(d) && d->renewed < step ? d->renewed : step;
-}
 
 static uint64_t onset_of(const struct detector *d, uint64_t step)
 {

@@ -127,8 +127,8 @@ const char *detector_signal_name(enum detector_signal s); /* "energy-gap" */
 const char *detector_signal_what(enum detector_signal s, unsigned *need, unsigned *window);
 
 /* The first step from which something that was beyond its limit lately has been
- * halfway there, or of a history that began anew and in which samples are not known to be
- * back; 0: there is none. What comes from there on proves nothing. */
+ * halfway there, or of a history that began anew and in which samples are not
+ * known to be back; 0: there is none. What comes from there on proves nothing. */
 uint64_t detector_suspect_since(const struct detector *d);
 
 /* Steps more with samples that do not come back that are a trip. */

@@ -232,6 +232,7 @@ static inline __attribute__((always_inline)) vec load_short(const uint16_t *in)
             store_pairs(pairs + c / 2 * WIDE, low.y, high.y);                                      \
         }                                                                                          \
     }
+
 /* exp(-x) to 1e-4 relative, which a bf16 does not show: 2^floor(t) * P(t -
  * floor(t)) for t = -x / ln 2, P minimax. Overflows to infinity, and NaN stays
  * NaN. */
