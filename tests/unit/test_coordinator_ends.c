@@ -362,18 +362,27 @@ static void an_onset_reaches_back(void **state)
     assert_non_null(strstr(stage_job(s, job).reason, "rollback 1 of 5 to c1, step 50"));
 }
 
-static void a_run_that_is_not_rolled_back_marks_it_all_the_same(void **state)
+/* A job that is paused as it diverged at step 260, with an onset of 150; id
+ * (5): its checkpoints, 50 steps apart. */
+static int64_t pause_diverged(struct stage *s, int64_t *id)
 {
-    struct stage *s = *state;
     struct actor a;
-    int64_t id[5],
-        job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.on_divergence=pause"});
+    int64_t job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.on_divergence=pause"});
 
     actor_start(&a, s, job, 0);
     train_to(&a, id, 5, 260);
     a.onset = 150;
     end_with(s, &a, "diverged", 1);
     assert_int_equal(stage_state(s, job), JOB_PAUSED);
+    return job;
+}
+
+static void a_run_that_is_not_rolled_back_marks_it_all_the_same(void **state)
+{
+    struct stage *s = *state;
+    int64_t id[5];
+
+    pause_diverged(s, id);
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(stage_checkpoint(s, id[i]).health, i < 2 ? "healthy" : "suspect");
 }
@@ -472,15 +481,8 @@ static void a_recovery_that_is_refused_is_a_divergence(void **state)
 static void a_resume_after_a_divergence_is_another_try(void **state)
 {
     struct stage *s = *state;
-    struct actor a;
-    int64_t id[5],
-        job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.on_divergence=pause"});
+    int64_t id[5], job = pause_diverged(s, id);
 
-    actor_start(&a, s, job, 0);
-    train_to(&a, id, 5, 260);
-    a.onset = 150;
-    end_with(s, &a, "diverged", 1);
-    assert_int_equal(stage_state(s, job), JOB_PAUSED);
     stage_change(s, job, "resume");
     wait_attempt(s, job, 2);
     assert_int_equal(stage_attempt(s, job, 2).from_checkpoint, id[1]);

@@ -1,4 +1,4 @@
-/* The divergence detector and the ladder, on runs that are made up. */
+/* The divergence detector, on runs that are made up. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,6 @@
 
 #include "made_up_run.h"
 #include "stability/detector.h"
-#include "stability/ladder.h"
 
 static const struct detector_limits limits = MADE_UP_LIMITS(500);
 
@@ -115,6 +114,14 @@ static uint64_t run_until_trip(struct stage *s, uint64_t most,
 
 /* ---- after a history began anew ---- */
 
+/* A whole purge after 1000 healthy steps. */
+static void open_purged(struct stage *s, uint32_t seed)
+{
+    open_stage(s, seed);
+    run_healthy(s, 1000);
+    detector_forget(&s->d, 1000);
+}
+
 static void collapse(struct stage *s, uint64_t since)
 {
     (void)since;
@@ -145,9 +152,7 @@ static void samples_that_do_not_come_back_are_a_trip(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        open_stage(&s, 11);
-        run_healthy(&s, 1000);
-        detector_forget(&s.d, 1000);
+        open_purged(&s, 11);
         assert_int_equal(run_until_trip(&s, 499, cases[i].spoil), 0);
         assert_int_equal(s.j.verdict, VERDICT_OK);
         assert_int_equal(detector_suspect_since(&s.d), 1001); /* not known to be back yet */
@@ -165,9 +170,7 @@ static void samples_that_come_back_are_left_alone(void **state)
     struct stage s;
 
     (void)state;
-    open_stage(&s, 12);
-    run_healthy(&s, 1000);
-    detector_forget(&s.d, 1000);
+    open_purged(&s, 12);
     assert_int_equal(run_until_trip(&s, 3000, come_back), 0);
     assert_int_equal(detector_suspect_since(&s.d), 0);
     assert_int_equal(s.warns, 0);
@@ -184,14 +187,10 @@ static void a_trip_after_a_purge_goes_back_before_it(void **state)
     struct stage s;
 
     (void)state;
-    open_stage(&s, 15);
-    run_healthy(&s, 1000);
-    detector_forget(&s.d, 1000);
+    open_purged(&s, 15);
     assert_int_equal(run_until_trip(&s, 200, break_now), 1100);
     assert_int_equal(s.j.onset, 1001);
-    open_stage(&s, 15);
-    run_healthy(&s, 1000);
-    detector_forget(&s.d, 1000);
+    open_purged(&s, 15);
     run_healthy(&s, 600);
     assert_int_equal(run_until_trip(&s, 200, break_now), 1700);
     assert_int_equal(s.j.onset, 1700);
@@ -482,133 +481,6 @@ static void median_and_deviation(void **state)
     assert_true(fabs(b.deviation - 1.4826 * 0.25) < 0.02);
 }
 
-/* ---- the ladder ---- */
-
-static const char *set_of(const struct ladder_change *c, const char *key)
-{
-    size_t n = strlen(key);
-
-    for (size_t i = 0; i < c->sets; i++)
-        if (strncmp(c->set[i], key, n) == 0 && c->set[i][n] == '=')
-            return c->set[i] + n + 1;
-    return "";
-}
-
-static void rungs_are_read(void **state)
-{
-    char word[32];
-
-    (void)state;
-    assert_true(ladder_is_list("noise gentle, firm older", word, sizeof word));
-    assert_false(ladder_is_list("noise gentel", word, sizeof word));
-    assert_string_equal(word, "gentel");
-    assert_false(ladder_is_list(" , ", word, sizeof word));
-    assert_int_equal(ladder_at("noise gentle firm older", 0), LADDER_NOISE);
-    assert_int_equal(ladder_at("noise gentle firm older", 2), LADDER_FIRM);
-    assert_int_equal(ladder_at("noise gentle", 7), LADDER_GENTLE);
-}
-
-static void plan(const struct spec *s, enum ladder_rung rung, bool again, struct ladder_change *out)
-{
-    ladder_plan(s, rung,
-                &(struct ladder_case){.again = again, .diverged = 500, .at_step = 400, .range = 1},
-                out);
-}
-
-/* What diverges while its factors go back to 1, or soon after, needs them. */
-static void a_relapse_keeps_its_factors(void **state)
-{
-    static const struct {
-        uint64_t diverged;
-        bool again;
-        double lr;
-        const char *lr_factor, *ramp_after;
-    } rows[] = {
-        {2500, false, 0.25, "0.25", "4000"}, {5399, false, 0.25, "0.25", "4000"},
-        {5400, false, 0.25, "1", ""},        {2500, false, 1, "1", ""},
-        {2500, true, 0.25, "0.25", ""},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct spec s = {.intervention = {.at_step = 400,
-                                                .lr_factor = rows[i].lr,
-                                                .steps_factor = 1,
-                                                .step_size_factor = 1,
-                                                .ramp_after = 2000,
-                                                .ramp_steps = 1000}};
-        const struct ladder_case c = {rows[i].again, rows[i].diverged, 400, 1};
-        struct ladder_change out;
-        ladder_plan(&s, LADDER_NOISE, &c, &out);
-        assert_string_equal(set_of(&out, "intervention.lr_factor"), rows[i].lr_factor);
-        assert_string_equal(set_of(&out, "intervention.ramp_after"), rows[i].ramp_after);
-    }
-}
-
-/* Which must come all the way in the steps that they have. */
-static void chains_from_noise_keep_their_step(void **state)
-{
-    struct spec s = {.sampler = {.steps = 60, .step_size = 20, .init = CHAIN_NOISE},
-                     .intervention = {.lr_factor = 1, .steps_factor = 1, .step_size_factor = 1}};
-    struct ladder_change c;
-
-    (void)state;
-    plan(&s, LADDER_FIRM, true, &c);
-    assert_string_equal(set_of(&c, "intervention.step_size_factor"), "1");
-    assert_string_equal(set_of(&c, "intervention.steps_factor"), "2");
-}
-
-/* No rung asks for what a field does not take. */
-static void rungs_stay_within_the_fields(void **state)
-{
-    struct spec s = {
-        .sampler = {.steps = 60, .step_size = 1e-10},
-        .optimizer = {.lr = 1e-4},
-        .intervention = {
-            .skip_batches = 4294967295, .lr_factor = 1, .steps_factor = 1, .step_size_factor = 1}};
-    struct ladder_change c;
-
-    (void)state;
-    for (int rung = LADDER_NOISE; rung < LADDER_COUNT; rung++) {
-        plan(&s, (enum ladder_rung)rung, true, &c);
-        assert_string_equal(set_of(&c, "intervention.skip_batches"), "200");
-        if (rung >= LADDER_FIRM)
-            assert_string_equal(set_of(&c, "sampler.gradient_clip"), "1e+09");
-    }
-}
-
-static void rungs_escalate(void **state)
-{
-    struct spec s = {.sampler = {.steps = 60, .step_size = 20, .gradient_clip = 0.03},
-                     .optimizer = {.lr = 1e-4},
-                     .intervention = {.lr_factor = 1, .steps_factor = 1, .step_size_factor = 1}};
-    struct ladder_change c;
-
-    (void)state;
-    s.data.noise_std = 0.005;
-    plan(&s, LADDER_NOISE, false, &c);
-    assert_string_equal(set_of(&c, "intervention.at_step"), "400");
-    assert_string_equal(set_of(&c, "intervention.skip_batches"), "200");
-    assert_string_equal(set_of(&c, "intervention.purge"), "outliers");
-    assert_string_equal(set_of(&c, "intervention.lr_factor"), "1");
-    s.intervention.skip_batches = 200;
-    plan(&s, LADDER_GENTLE, true, &c);
-    assert_string_equal(set_of(&c, "intervention.skip_batches"), "400");
-    assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.5");
-    assert_string_equal(set_of(&c, "intervention.steps_factor"), "1.5");
-    assert_string_equal(set_of(&c, "intervention.step_size_factor"), "0.5");
-    s.intervention.lr_factor = 0.5;
-    plan(&s, LADDER_FIRM, true, &c);
-    assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.25");
-    assert_string_equal(set_of(&c, "intervention.purge"), "all");
-    assert_string_equal(set_of(&c, "data.noise_std"), "0.03");
-    assert_string_equal(set_of(&c, "objective.energy_l2"), "0.1");
-    assert_string_equal(set_of(&c, "sampler.gradient_clip"), "0.01");
-    plan(&s, LADDER_OLDER, false, &c);
-    assert_string_equal(set_of(&c, "intervention.lr_factor"), "0.25");
-    assert_string_equal(set_of(&c, "intervention.step_size_factor"), "0.25");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -626,11 +498,6 @@ int main(void)
         cmocka_unit_test(a_dead_net_trips_in_twenty_steps),
         cmocka_unit_test(a_copy_of_the_state_goes_on_the_same),
         cmocka_unit_test(median_and_deviation),
-        cmocka_unit_test(rungs_are_read),
-        cmocka_unit_test(rungs_escalate),
-        cmocka_unit_test(rungs_stay_within_the_fields),
-        cmocka_unit_test(chains_from_noise_keep_their_step),
-        cmocka_unit_test(a_relapse_keeps_its_factors),
         cmocka_unit_test(samples_that_do_not_come_back_are_a_trip),
         cmocka_unit_test(samples_that_come_back_are_left_alone),
         cmocka_unit_test(samples_that_were_so_before_are_not_lost),
