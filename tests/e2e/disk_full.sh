@@ -149,7 +149,7 @@ case_a_start_without_any_room() {
 
 # The run has come to its end, but what it has to show found no room.
 case_the_last_checkpoint_finds_no_room() {
-    use_fake EBM_FAKE_STEP_MS=4 EBM_FAKE_BYTES=3000000 EBM_VAULT_MAX_BYTES=8MB
+    use_fake EBM_FAKE_STEP_MS=50 EBM_FAKE_BYTES=3000000 EBM_VAULT_MAX_BYTES=8MB
     start_ebmd
     submit --set train.steps=30 --set checkpoint.every_steps=10 >/dev/null
     wait_state 1 paused succeeded

@@ -5,9 +5,10 @@
 # usage: steer.sh BIN_DIR [CASE...]
 source "$(dirname "$0")/lib.sh"
 
-# A checkpoint each 240 ms: none overtakes another on its way to ebmd.
+# A checkpoint each 480 ms: none overtakes another on its way to ebmd, and a run
+# is still there when it is to be stopped, on a busy machine as well.
 steps=200 every=40
-export EBM_TEST_STEP_DELAY_MS=6 EBM_LEASE_MS=1000
+export EBM_TEST_STEP_DELAY_MS=12 EBM_LEASE_MS=1000
 
 training() { submit --set train.steps=$steps --set checkpoint.every_steps=$every --set checkpoint.keep_last=20 "$@"; }
 digest_at() { checkpoints "$1" "[.[] | select(.step == $2)] | last.digest"; }
@@ -196,7 +197,7 @@ vault_has() { [ "$(sql checkpoints 'SELECT group_concat(checkpoint) FROM (SELECT
 # the oldest, for what is seen late: no other, neither listed nor in the vault; the rows of all stay as history.
 case_checkpoints_that_are_kept() {
     local kept
-    use_fake EBM_FAKE_STEP_MS=3
+    use_fake EBM_FAKE_STEP_MS=8
     start_ebmd
     submit --hold --set train.steps=400 --set checkpoint.every_steps=50 --set checkpoint.keep_last=3 \
         --set checkpoint.keep_best=1 >/dev/null
