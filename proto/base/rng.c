@@ -3,6 +3,9 @@
 #include <assert.h>
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "base/rng_isa.h"
 
@@ -11,7 +14,7 @@
  * arithmetic is single IEEE operations in a fixed order (the file is compiled
  * with -ffp-contract=off, and sqrt is exact), so every width gives the same
  * bits. */
-enum { CHUNK_BLOCKS = 16, CHUNK = 4 * CHUNK_BLOCKS, ROUNDS = 10 };
+enum { CHUNK_BLOCKS = 16, CHUNK = 4 * CHUNK_BLOCKS, ROUNDS = 10, XOR3 = 0x96 };
 
 static const uint32_t MULTIPLY_0 = 0xD2511F53u, MULTIPLY_1 = 0xCD9E8D57u;
 static const uint32_t WEYL_0 = 0x9E3779B9u, WEYL_1 = 0xBB67AE85u;
@@ -38,12 +41,13 @@ INLINE void philox(struct rng_key key, uint32_t x[4])
     }
 }
 
-/* Blocks (a, b, c, first ...) by columns. */
-INLINE void fill_columns(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, uint32_t first,
+/* The blocks of a chunk by columns: word `rising` of the counter goes up. */
+INLINE void fill_columns(struct rng_key key, const uint32_t counter[4], int rising,
                          struct columns *out)
 {
     for (uint32_t i = 0; i < CHUNK_BLOCKS; i++) {
-        uint32_t x[4] = {a, b, c, first + i};
+        uint32_t x[4] = {counter[0], counter[1], counter[2], counter[3]};
+        x[rising] += i;
         philox(key, x);
         out->w[0][i] = x[0];
         out->w[1][i] = x[1];
@@ -52,19 +56,43 @@ INLINE void fill_columns(struct rng_key key, uint32_t a, uint32_t b, uint32_t c,
     }
 }
 
-/* Blocks (a, b ..., c, block) by columns. */
-INLINE void fill_side(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, uint32_t block,
-                      struct columns *out)
+#if defined(__x86_64__)
+#define AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl")))
+
+/* The same. The compiler takes whole 64-bit products for those of the rounds;
+ * here a word is the lower half of an element, the upper half is anything, and
+ * even and odd blocks are apart. */
+AVX512 INLINE void fill_columns_avx512(struct rng_key key, const uint32_t counter[4], int rising,
+                                       struct columns *out)
 {
-    for (uint32_t i = 0; i < CHUNK_BLOCKS; i++) {
-        uint32_t x[4] = {a, b + i, c, block};
-        philox(key, x);
-        out->w[0][i] = x[0];
-        out->w[1][i] = x[1];
-        out->w[2][i] = x[2];
-        out->w[3][i] = x[3];
+    const __m512i m0 = _mm512_set1_epi64(MULTIPLY_0), m1 = _mm512_set1_epi64(MULTIPLY_1);
+    __m512i x[2][4];
+
+    for (int odd = 0; odd < 2; odd++) {
+        for (int j = 0; j < 4; j++)
+            x[odd][j] = _mm512_set1_epi64(counter[j]);
+        x[odd][rising] = _mm512_add_epi64(
+            x[odd][rising],
+            _mm512_add_epi64(_mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), _mm512_set1_epi64(odd)));
     }
+    for (int round = 0; round < ROUNDS; round++) {
+        const __m512i k0 = _mm512_set1_epi64(key.k[0]), k1 = _mm512_set1_epi64(key.k[1]);
+        for (int odd = 0; odd < 2; odd++) {
+            __m512i *w = x[odd];
+            __m512i p0 = _mm512_mul_epu32(m0, w[0]), p1 = _mm512_mul_epu32(m1, w[2]);
+            w[0] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), w[1], k0, XOR3);
+            w[2] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), w[3], k1, XOR3);
+            w[1] = p1;
+            w[3] = p0;
+        }
+        key.k[0] += WEYL_0;
+        key.k[1] += WEYL_1;
+    }
+    for (int j = 0; j < 4; j++)
+        _mm512_storeu_si512(
+            out->w[j], _mm512_mask_blend_epi32(0xaaaa, x[0][j], _mm512_slli_epi64(x[1][j], 32)));
 }
+#endif
 
 /* 23 bits, so that the half is exact and the interval open at both ends. */
 INLINE float to_uniform(uint32_t w)
@@ -155,38 +183,36 @@ INLINE void normal_chunk(const struct columns *in, float *out)
             out[4 * i + j] = n[j][i];
 }
 
-typedef void chunk_fn(struct rng_key key, const uint32_t abc[3], uint32_t block, float *out);
-typedef void side_fn(struct rng_key key, const uint32_t abc[3], uint32_t block,
-                     float out[4][CHUNK_BLOCKS]);
+typedef void chunk_fn(struct rng_key key, const uint32_t counter[4], float *out);
+typedef void side_fn(struct rng_key key, const uint32_t counter[4], float out[4][CHUNK_BLOCKS]);
 
 /* The functions of an instruction set. */
-#define CHUNKS(name, attribute)                                                                    \
-    attribute static void uniform_##name(struct rng_key key, const uint32_t abc[3],                \
-                                         uint32_t block, float *out)                               \
+#define CHUNKS(name, attribute, fill)                                                              \
+    attribute static void uniform_##name(struct rng_key key, const uint32_t counter[4],            \
+                                         float *out)                                               \
     {                                                                                              \
         struct columns words;                                                                      \
-        fill_columns(key, abc[0], abc[1], abc[2], block, &words);                                  \
+        fill(key, counter, 3, &words);                                                             \
         uniform_chunk(&words, out);                                                                \
     }                                                                                              \
-    attribute static void normal_##name(struct rng_key key, const uint32_t abc[3], uint32_t block, \
-                                        float *out)                                                \
+    attribute static void normal_##name(struct rng_key key, const uint32_t counter[4], float *out) \
     {                                                                                              \
         struct columns words;                                                                      \
-        fill_columns(key, abc[0], abc[1], abc[2], block, &words);                                  \
+        fill(key, counter, 3, &words);                                                             \
         normal_chunk(&words, out);                                                                 \
     }                                                                                              \
-    attribute static void side_##name(struct rng_key key, const uint32_t abc[3], uint32_t block,   \
+    attribute static void side_##name(struct rng_key key, const uint32_t counter[4],               \
                                       float out[4][CHUNK_BLOCKS])                                  \
     {                                                                                              \
         struct columns words;                                                                      \
-        fill_side(key, abc[0], abc[1], abc[2], block, &words);                                     \
+        fill(key, counter, 1, &words);                                                             \
         normal_columns(&words, out);                                                               \
     }
 
-CHUNKS(portable, )
+CHUNKS(portable, , fill_columns)
 #if defined(__x86_64__)
-CHUNKS(avx2, __attribute__((target("avx2"))))
-CHUNKS(avx512, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))))
+CHUNKS(avx2, __attribute__((target("avx2"))), fill_columns)
+CHUNKS(avx512, AVX512, fill_columns_avx512)
 #endif
 
 static const struct {
@@ -241,34 +267,32 @@ const char *rng_isa_name(enum rng_isa isa)
     return (unsigned)isa < RNG_ISA_COUNT && isas[isa].name != NULL ? isas[isa].name : "none";
 }
 
-static void fill(chunk_fn *chunk, struct rng_key key, const uint32_t abc[3], size_t first, size_t n,
-                 float *out)
+static void fill(chunk_fn *chunk, struct rng_key key, uint32_t counter[4], size_t n, float *out)
 {
     float rest[CHUNK];
-    uint32_t block = (uint32_t)(first / 4);
 
-    for (; n >= CHUNK; n -= CHUNK, out += CHUNK, block += CHUNK_BLOCKS)
-        chunk(key, abc, block, out);
+    for (; n >= CHUNK; n -= CHUNK, out += CHUNK, counter[3] += CHUNK_BLOCKS)
+        chunk(key, counter, out);
     if (n == 0)
         return;
-    chunk(key, abc, block, rest);
+    chunk(key, counter, rest);
     memcpy(out, rest, n * sizeof *out);
 }
 
 void rng_uniform(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, size_t first, size_t n,
                  float *out)
 {
-    const uint32_t abc[3] = {a, b, c};
+    uint32_t counter[4] = {a, b, c, (uint32_t)(first / 4)};
 
-    fill(isas[rng_isa_current()].uniform, key, abc, first, n, out);
+    fill(isas[rng_isa_current()].uniform, key, counter, n, out);
 }
 
 void rng_normal(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, size_t first, size_t n,
                 float *out)
 {
-    const uint32_t abc[3] = {a, b, c};
+    uint32_t counter[4] = {a, b, c, (uint32_t)(first / 4)};
 
-    fill(isas[rng_isa_current()].normal, key, abc, first, n, out);
+    fill(isas[rng_isa_current()].normal, key, counter, n, out);
 }
 
 static_assert((int)RNG_SIDE == (int)CHUNK_BLOCKS, "a side is a chunk of columns");
@@ -276,9 +300,9 @@ static_assert((int)RNG_SIDE == (int)CHUNK_BLOCKS, "a side is a chunk of columns"
 void rng_normal_side(struct rng_key key, uint32_t a, uint32_t b, uint32_t c, uint32_t block,
                      float out[4][RNG_SIDE])
 {
-    const uint32_t abc[3] = {a, b, c};
+    const uint32_t counter[4] = {a, b, c, block};
 
-    isas[rng_isa_current()].side(key, abc, block, out);
+    isas[rng_isa_current()].side(key, counter, out);
 }
 
 void rng_block(struct rng_key key, const uint32_t counter[4], uint32_t out[4])
