@@ -91,6 +91,8 @@ static void enter(struct rejudge *r, size_t at)
     r->rows_here = 0;
     if (r->started[at])
         r->now = r->start[at];
+    else if (a->inherited != NULL)
+        r->now = *a->inherited;
     else
         detector_init(&r->now);
     if (a->forgets)

@@ -11,6 +11,9 @@
 struct rejudge_attempt {
     uint32_t attempt;
     uint32_t from_attempt; /* whose checkpoint it started from; 0: nobody's here */
+    /* What the detector knew in that checkpoint, if it is of nobody here;
+     * NULL: not known. Borrowed. */
+    const struct detector *inherited;
     uint64_t from_step, last_step;
     struct detector_limits limits;
     bool forgets;       /* its buffer began anew: the history does as well */

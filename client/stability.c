@@ -9,150 +9,9 @@
 
 #include "columns.h"
 #include "commands.h"
-#include "pages.h"
-#include "rejudge.h"
+#include "inquiry.h"
 #include "stability/ladder.h"
 #include "stability/outlook.h"
-
-/* What is asked for one job; too large for a small stack. */
-struct inquiry {
-    struct call *call;
-    uint64_t job;
-    struct answer shown, history; /* shown.reply->jobs[0] is the job */
-    struct spec spec;
-    struct spec_problems problems;
-    struct rejudge_attempt *attempt; /* owned */
-    struct rejudge judge;
-};
-
-static const Ebm__Job *job_of(const struct inquiry *q)
-{
-    return q->shown.reply->jobs[0];
-}
-
-static void fini(struct inquiry *q)
-{
-    rejudge_fini(&q->judge);
-    answer_fini(&q->shown);
-    answer_fini(&q->history);
-    free(q->attempt);
-    free(q);
-}
-
-/* ---- what ebmd knows ---- */
-
-static enum ebm_status check_sets(const char *const *sets, size_t n, struct ebm_error *err)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(sets[i], "stability.", 10) != 0)
-            return ebm_fail(err, EBM_EINVAL,
-                            "option '--set %.60s': only stability.* changes how a run is judged",
-                            sets[i]);
-    return EBM_OK;
-}
-
-static enum ebm_status parse_spec(struct inquiry *q, const char *text, struct spec *out,
-                                  struct ebm_error *err)
-{
-    size_t n;
-    const char **sets = args_values(&q->call->args, "set", &n);
-
-    if (sets == NULL)
-        return ebm_fail(err, EBM_ENOMEM, "out of memory");
-    enum ebm_status rc = check_sets(sets, n, err);
-    if (rc == EBM_OK)
-        rc = spec_parse(text, strlen(text), sets, n, out, &q->problems, err);
-    if (rc == EBM_EINVAL && q->problems.count > 0)
-        rc = ebm_fail(err, EBM_EINVAL, "%s", q->problems.item[0].text);
-    free(sets);
-    return rc;
-}
-
-/* Onto out->limits and out->forgets: those of the attempt's own spec, and on
- * top of it what is asked for. *s holds the spec of the attempt before. */
-static enum ebm_status judge_by(struct inquiry *q, const char *text, struct spec *s,
-                                struct rejudge_attempt *out, struct ebm_error *err)
-{
-    if (text[0] != '\0') {
-        enum ebm_status rc = parse_spec(q, text, s, err);
-        if (rc != EBM_OK)
-            return rc;
-    }
-    detector_limits_of(s, &out->limits);
-    /* As intervention_begin of the worker. */
-    out->forgets = out->from_step > 0 && s->intervention.purge == PURGE_ALL &&
-                   (uint64_t)s->intervention.at_step == out->from_step;
-    return EBM_OK;
-}
-
-static enum ebm_status read_history(struct inquiry *q, struct ebm_error *err)
-{
-    Ebm__Request r = EBM__REQUEST__INIT;
-    Ebm__History m = EBM__HISTORY__INIT;
-
-    m.job = q->job;
-    m.specs = true;
-    r.body_case = EBM__REQUEST__BODY_HISTORY;
-    r.history = &m;
-    enum ebm_status rc = call_ask(q->call, &r, &q->history, err);
-    if (rc != EBM_OK)
-        return rc;
-    size_t n = q->history.reply->n_attempts;
-    q->attempt = calloc(n + 1, sizeof *q->attempt);
-    if (q->attempt == NULL)
-        return ebm_fail(err, EBM_ENOMEM, "out of memory for %zu attempts", n);
-    struct spec *spec = calloc(1, sizeof *spec);
-    if (spec == NULL)
-        return ebm_fail(err, EBM_ENOMEM, "out of memory for a spec");
-    for (size_t i = 0; rc == EBM_OK && i < n; i++) {
-        const Ebm__Attempt *a = q->history.reply->attempts[i];
-        q->attempt[i] = (struct rejudge_attempt){
-            .attempt = a->attempt,
-            .from_attempt = a->from_attempt,
-            .from_step = a->from_step,
-            .last_step = a->last_step,
-            .diverged = strcmp(a->outcome, "diverged") == 0,
-            .onset = a->onset,
-            .reason = a->reason,
-        };
-        rc = judge_by(q, a->spec, spec, &q->attempt[i], err);
-    }
-    free(spec);
-    return rc;
-}
-
-static enum ebm_status judge_row(void *arg, const Ebm__Metric *row, struct ebm_error *err)
-{
-    if (row->n_value != METRIC_COUNT)
-        return EBM_OK;
-    return rejudge_row(arg, row->attempt, row->step, row->value, err);
-}
-
-static enum ebm_status judge_rows(struct inquiry *q, struct ebm_error *err)
-{
-    Ebm__Metrics m = EBM__METRICS__INIT;
-    size_t n = q->history.reply->n_attempts;
-
-    if (n == 0)
-        return EBM_OK;
-    m.job = q->job;
-    m.limit = PAGES_METRICS;
-    enum ebm_status rc = rejudge_init(&q->judge, q->attempt, n, err);
-    if (rc == EBM_OK)
-        rc = pages_walk_metrics(q->call, &m, judge_row, &q->judge, err);
-    return rc == EBM_OK ? rejudge_end(&q->judge, err) : rc;
-}
-
-static enum ebm_status inquire(struct inquiry *q, struct ebm_error *err)
-{
-    enum ebm_status rc = call_show(q->call, q->job, &q->shown, err);
-
-    if (rc == EBM_OK)
-        rc = parse_spec(q, job_of(q)->spec, &q->spec, err);
-    if (rc == EBM_OK)
-        rc = read_history(q, err);
-    return rc == EBM_OK ? judge_rows(q, err) : rc;
-}
 
 /* ---- where it stands ---- */
 
@@ -241,18 +100,10 @@ static void read_signal(const struct rejudge *j, enum detector_signal s, struct 
     detector_read(&j->now, rejudge_limits(j), j->value, s, &out->r);
 }
 
-/* The rows of another job are not looked at. */
-static void tell_fork(const struct inquiry *q)
-{
-    if (q->attempt[0].from_attempt == 0 && q->attempt[0].from_step > 0)
-        puts("a fork: what its parent's detector had learnt is missing here, so bands may differ "
-             "from those of the run");
-}
-
 /* Of a job that is not trained now: as its recorded rows leave the detector. */
 static void tell_verdict(const struct inquiry *q)
 {
-    const Ebm__Stability *told = job_of(q)->stability;
+    const Ebm__Stability *told = inquiry_job(q)->stability;
     const struct rejudge *j = &q->judge;
     char text[OUTLOOK_MAX];
 
@@ -274,16 +125,16 @@ static bool has_come_on(const struct inquiry *q)
     for (size_t i = 0; i < q->history.reply->n_attempts; i++)
         if (q->attempt[i].diverged && q->attempt[i].last_step > furthest)
             furthest = q->attempt[i].last_step;
-    return job_of(q)->step >= furthest + (uint64_t)q->spec.stability.clean_steps;
+    return inquiry_job(q)->step >= furthest + (uint64_t)q->spec.stability.clean_steps;
 }
 
 static void tell_recovery(const struct inquiry *q)
 {
     const struct spec *s = &q->spec;
-    uint32_t used = job_of(q)->rollbacks_used, past = has_come_on(q) ? used : 0;
+    uint32_t used = inquiry_job(q)->rollbacks_used, past = has_come_on(q) ? used : 0;
     int64_t most = s->stability.max_rollbacks;
 
-    if (job_state_is_final(job_state_from_name(job_of(q)->state)))
+    if (job_state_is_final(job_state_from_name(inquiry_job(q)->state)))
         return;
     if (s->stability.on_divergence != DIVERGENCE_ROLLBACK) {
         printf("a divergence %s\n", s->stability.on_divergence == DIVERGENCE_PAUSE
@@ -308,7 +159,7 @@ static void tell_evidence(const struct inquiry *q)
         if (q->attempt[i].diverged)
             last = q->attempt[i].attempt;
     if (last > 0)
-        printf("evidence of the last divergence: %s/attempt-%u/evidence.txt\n", job_of(q)->dir,
+        printf("evidence of the last divergence: %s/attempt-%u/evidence.txt\n", inquiry_job(q)->dir,
                last);
 }
 
@@ -317,7 +168,7 @@ static int print_standing(const struct inquiry *q)
     struct signal_row row[SIGNAL_COUNT];
     const void *rows[SIGNAL_COUNT];
     const struct call *c = q->call;
-    const Ebm__Job *j = job_of(q);
+    const Ebm__Job *j = inquiry_job(q);
     bool any = q->judge.rows_here > 0;
 
     for (int s = 0; any && s < SIGNAL_COUNT; s++) {
@@ -338,7 +189,6 @@ static int print_standing(const struct inquiry *q)
         tell_evidence(q);
         if (!any)
             return CODE_OK;
-        tell_fork(q);
         puts("");
     }
     return call_done(record_list(signal_columns, sizeof signal_columns / sizeof signal_columns[0],
@@ -446,7 +296,6 @@ static void tell_replay(const struct inquiry *q)
     if (j->trips == 0)
         printf("; at most %.0f %% of a limit was reached", 100 * j->nearest);
     puts("");
-    tell_fork(q);
     for (size_t i = 0; i < j->findings; i++)
         differ += j->finding[i].verdict == VERDICT_TRIP || j->finding[i].run_too;
     if (differ == 0)
@@ -484,23 +333,19 @@ static int print_replay(const struct inquiry *q)
 
 int command_stability(struct call *c)
 {
-    struct inquiry *q = calloc(1, sizeof *q);
     bool replay = args_has(&c->args, "replay");
+    struct inquiry *q = NULL;
     struct ebm_error err;
     int code;
 
-    if (q == NULL)
-        return call_done(false);
-    q->call = c;
-    q->job = args_job(&c->args, 0);
     if (!replay && args_has(&c->args, "set")) {
         ebm_fail(&err, EBM_EINVAL, "option '--set' goes with '--replay'");
         code = call_fail_usage(c, &err);
-    } else if (inquire(q, &err) != EBM_OK) {
+    } else if (inquiry_make(c, args_job(&c->args, 0), &q, &err) != EBM_OK) {
         code = call_fail(&err);
     } else {
         code = replay ? print_replay(q) : print_standing(q);
     }
-    fini(q);
+    inquiry_free(q);
     return code;
 }

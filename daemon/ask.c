@@ -186,16 +186,19 @@ struct history {
     struct ebm_error err;
 };
 
-/* Whose checkpoint an attempt started from; its row stays when its bytes go. */
-static uint32_t attempt_of_start(struct daemon *d, const struct store_attempt *a)
+/* Whose checkpoint it started from; that row stays when its bytes go. */
+static void put_start(struct daemon *d, const struct store_attempt *a, Ebm__Attempt *m)
 {
     struct store_checkpoint c;
     struct ebm_error err;
 
+    m->from_checkpoint = (uint64_t)a->from_checkpoint;
+    m->from_step = a->from_step;
     if (a->from_checkpoint == 0 ||
-        store_checkpoint_get(d->store, a->from_checkpoint, &c, &err) != EBM_OK || c.job != a->job)
-        return 0;
-    return c.attempt;
+        store_checkpoint_get(d->store, a->from_checkpoint, &c, &err) != EBM_OK)
+        return;
+    m->from_job = (uint64_t)c.job;
+    m->from_attempt = c.attempt;
 }
 
 /* One that does not differ from the one before is not told again. */
@@ -226,9 +229,7 @@ static bool put_attempt(void *arg, const struct store_attempt *a)
     m->attempt = a->attempt;
     m->cause = reply_text(r, a->cause);
     m->actor = reply_text(r, a->actor);
-    m->from_checkpoint = (uint64_t)a->from_checkpoint;
-    m->from_step = a->from_step;
-    m->from_attempt = attempt_of_start(h->d, a);
+    put_start(h->d, a, m);
     m->onset = a->reported_onset;
     m->last_step = a->last_step;
     if (l != NULL && l->attempt == a->attempt && l->step > m->last_step)

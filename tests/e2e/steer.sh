@@ -105,7 +105,7 @@ case_rollbacks_that_are_refused() {
 }
 
 case_fork() {
-    local job child at
+    local job child at signals
     start_ebmd
     job=$(training)
     wait_end "$job" succeeded
@@ -118,6 +118,12 @@ case_fork() {
         "$(history_of "$child" '.[0] | "\(.attempt) \(.cause) \(.actor) \(.from_checkpoint) \(.from_step) \(.outcome)"')"
     equal "the last digest" "$(digest_at "$job" $steps)" "$(digest_at "$child" $steps)"
     equal "its first row" 81 "$(ebmctl metrics "$child" -o json | jq '.[0].step')"
+    # It took the detector of its parent with it, and so does a fork of a fork.
+    signals=$(ebmctl stability "$job" -o json)
+    equal "its signals" "$signals" "$(ebmctl stability "$child" -o json)"
+    expect 0 ebmctl fork "$child" --at 160 --set name=same -o json
+    wait_end "$(jq .job <<<"$out")" succeeded
+    equal "signals of its fork" "$signals" "$(ebmctl stability "$(jq .job <<<"$out")" -o json)"
     contains "the parent's checkpoint is kept" used "$(checkpoints "$job" '.[] | select(.step == 80) | .kept_because')"
     expect 0 ebmctl fork "$job" --at 80 --set seed=99 --hold -o json
     child=$(jq .job <<<"$out")

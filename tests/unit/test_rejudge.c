@@ -94,6 +94,27 @@ static void a_trip_is_found_where_the_run_had_it(void **state)
     rejudge_fini(&r);
 }
 
+/* A fork: what its parent's detector knew is given. */
+static void an_inherited_history_goes_on(void **state)
+{
+    struct rejudge r;
+    struct detector d, parent;
+
+    (void)state;
+    detector_init(&parent);
+    learn(&parent, 1, 700);
+    const struct rejudge_attempt fork[] = {
+        {.attempt = 3, .from_step = 700, .last_step = 900, .inherited = &parent}};
+    open_story(&r, &limits, fork, 1);
+    put(&r, 3, 701, 900);
+    close_story(&r);
+    assert_int_equal(r.missing, 0);
+    detector_init(&d);
+    learn(&d, 1, 900);
+    assert_memory_equal(&r.now, &d, sizeof d);
+    rejudge_fini(&r);
+}
+
 static void a_new_buffer_is_a_new_history(void **state)
 {
     struct rejudge_attempt fresh[] = {story[0], story[1]};
@@ -303,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trip_is_found_where_the_run_had_it),
+        cmocka_unit_test(an_inherited_history_goes_on),
         cmocka_unit_test(a_new_buffer_is_a_new_history),
         cmocka_unit_test(what_has_no_rows_is_passed_through),
         cmocka_unit_test(what_is_no_trip_now_is_told),
