@@ -20,6 +20,7 @@ foreach(
   uploads
   storm
   ends
+  diverged
   states
   queue
   roster

@@ -278,3 +278,34 @@ int64_t actor_checkpoint(struct actor *a, uint64_t step)
     assert_true(ack->upload == upload);
     return (int64_t)ack->checkpoint;
 }
+
+void actor_train_to(struct actor *a, int64_t id[], uint64_t n, uint64_t step)
+{
+    for (uint64_t i = 0; i < n; i++)
+        id[i] = actor_checkpoint(a, a->step - a->step % 50 + 50);
+    actor_beat(a, step);
+}
+
+/* ---- whole lives ---- */
+
+void stage_wait_attempt(struct stage *s, int64_t job, uint32_t attempt)
+{
+    STAGE_UNTIL(s, stage_job(s, job).attempt == attempt);
+}
+
+void actor_end_with(struct stage *s, struct actor *a, const char *word, int exit_code)
+{
+    if (word[0] != '\0')
+        actor_finish(a, word, "the worker says why");
+    actor_close(a);
+    stage_end_mpirun(s, a->job, exit_code);
+    STAGE_UNTIL(s, stage_attempt(s, a->job, a->attempt).ended_ms != 0);
+}
+
+void actor_live_through(struct stage *s, int64_t job, uint64_t step, const char *word)
+{
+    struct actor a;
+
+    actor_start(&a, s, job, step);
+    actor_end_with(s, &a, word, 1);
+}

@@ -46,6 +46,12 @@ void actor_finish(struct actor *a, const char *outcome, const char *reason);
 
 /* opens, says hello, and beats at this step. */
 void actor_start(struct actor *a, struct stage *s, int64_t job, uint64_t step);
+/* Says this word, if any, closes, and mpirun ends so: until that is recorded. */
+void actor_end_with(struct stage *s, struct actor *a, const char *word, int exit_code);
+/* The newest attempt begins, is heard, and ends so at this step. */
+void actor_live_through(struct stage *s, int64_t job, uint64_t step, const char *word);
+/* Turns until this attempt of the job has begun. */
+void stage_wait_attempt(struct stage *s, int64_t job, uint32_t attempt);
 
 /* Uploads. The bytes of a checkpoint follow from the job, attempt and step. */
 enum { ACTOR_BLOB = 5000 };
@@ -55,5 +61,7 @@ void actor_chunk(struct actor *a, uint64_t upload, uint64_t step, size_t offset,
 void actor_end(struct actor *a, uint64_t upload);
 /* All of it, as the next upload: the checkpoint's id. Beats at the step. */
 int64_t actor_checkpoint(struct actor *a, uint64_t step);
+/* The next n at multiples of 50, then a beat at this step. */
+void actor_train_to(struct actor *a, int64_t id[], uint64_t n, uint64_t step);
 
 #endif
