@@ -260,6 +260,13 @@ static void leave_intervention(struct spec *s, uint64_t step)
     s->intervention.step_size_factor = 1;
 }
 
+/* The start that it was planned for cannot be used. */
+static void move_intervention(struct spec *s, uint64_t step)
+{
+    if ((uint64_t)s->intervention.at_step > step)
+        s->intervention.at_step = (int64_t)step;
+}
+
 static void say_in_force(const struct spec *s, uint64_t step, struct buf *out)
 {
     struct ladder_change change;
@@ -296,6 +303,8 @@ enum ebm_status replan(struct daemon *d, struct store_job *job, const struct rep
     /* What ebmd goes on with by itself, on the job's own line, fits. */
     if (rc == EBM_OK && r->chosen && r->from != NULL)
         leave_intervention(&s, r->from->step);
+    else if (rc == EBM_OK && !r->chosen)
+        move_intervention(&s, r->from != NULL ? r->from->step : 0);
     bool check = (r->sets > 0 && strcmp(r->actor, "ebmd") != 0) || r->chosen;
     if (rc == EBM_OK && check)
         rc = settle_total(d, job, r, &s, err);

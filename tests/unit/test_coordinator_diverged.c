@@ -35,6 +35,30 @@ static void a_divergence_goes_back_to_the_newest_healthy(void **state)
     assert_non_null(strstr(stage_event_text(s, job, "rollback"), "rollback 1 of 5"));
 }
 
+/* What was to happen at its start happens at the one before it. */
+static void a_purge_moves_with_a_start_that_is_corrupt(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.ladder=firm"});
+
+    actor_start(&a, s, job, 0);
+    actor_train_to(&a, id, 5, 260);
+    actor_end_with(s, &a, "diverged", 1);
+    stage_wait_attempt(s, job, 2);
+    assert_int_equal(stage_attempt(s, job, 2).from_checkpoint, id[2]);
+    for (uint32_t n = 3; n <= 5; n++) {
+        actor_live_through(s, job, 0, "corrupt");
+        stage_skip_backoff(s, job);
+        stage_wait_attempt(s, job, n);
+        struct store_attempt row = stage_attempt(s, job, n);
+        assert_int_equal(row.from_checkpoint, n < 5 ? id[4 - n] : 0);
+        assert_string_equal(row.overrides, n == 3   ? "intervention.at_step=100"
+                                           : n == 4 ? "intervention.at_step=50"
+                                                    : "intervention.at_step=0");
+    }
+}
+
 /* A person hears what an earlier recovery still does, and leaves it behind by
  * going back to before it. */
 static void a_rollback_by_hand_tells_what_a_recovery_left(void **state)
@@ -280,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
         T(a_divergence_goes_back_to_the_newest_healthy),
+        T(a_purge_moves_with_a_start_that_is_corrupt),
         T(a_rollback_by_hand_tells_what_a_recovery_left),
         T(what_comes_under_suspicion_proves_nothing),
         T(an_onset_reaches_back),
