@@ -103,7 +103,8 @@ static size_t heap_bytes(void)
 
 static void open_engine(struct bench *b, const char *name)
 {
-    const struct engine_options options = {b->threads, b->spec.sampler.precision};
+    const struct engine_options options = {b->threads, (b->batch + b->threads - 1) / b->threads,
+                                           b->spec.sampler.precision};
     struct ebm_error err;
 
     if (net_settle(&b->net, find_shape(b), b->spec.layers, b->spec.layer_count, NULL, &err) !=
@@ -127,17 +128,17 @@ static void open_engine(struct bench *b, const char *name)
     rng_uniform(rng_key_make(1, RNG_SAMPLES, 0), 0, 0, 0, 0, b->batch * b->d, b->x);
 }
 
-/* Tiles of the batch in turns, as a rank's threads take them. */
-static void for_each_tile(struct bench *b,
-                          void (*work)(struct bench *b, size_t lane, size_t at, size_t n))
+/* So many samples of the batch in turns, as a rank's threads take them. */
+static void for_each(struct bench *b, size_t samples,
+                     void (*work)(struct bench *b, size_t lane, size_t at, size_t n))
 {
-    long tiles = (long)((b->batch + b->tile - 1) / b->tile);
+    long turns = (long)((b->batch + samples - 1) / samples);
 
 #pragma omp parallel for num_threads((int)b->threads) schedule(static)
-    for (long i = 0; i < tiles; i++) {
-        size_t at = (size_t)i * b->tile;
+    for (long i = 0; i < turns; i++) {
+        size_t at = (size_t)i * samples;
         work(b, (size_t)omp_get_thread_num(), at,
-             b->batch - at < b->tile ? b->batch - at : b->tile);
+             b->batch - at < samples ? b->batch - at : samples);
     }
 }
 
@@ -166,12 +167,12 @@ static void params(struct bench *b, size_t lane, size_t at, size_t n)
 
 static void do_chain(struct bench *b)
 {
-    for_each_tile(b, chain);
+    for_each(b, b->ops->chains(b->engine), chain);
 }
 
 static void do_params(struct bench *b)
 {
-    for_each_tile(b, params);
+    for_each(b, b->tile, params);
 }
 
 static void do_pack(struct bench *b)

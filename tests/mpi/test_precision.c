@@ -69,7 +69,7 @@ static void train(struct trainer *t)
 static void gradients(const struct trainer *t, enum spec_precision precision, const float *x,
                       size_t n, float *grad)
 {
-    const struct engine_options options = {1, precision};
+    const struct engine_options options = {.threads = 1, .precision = precision};
     struct engine *e;
     struct ebm_error err;
     float energy[64];

@@ -13,8 +13,9 @@ ebm_mpi_test(test_precision "1" ebm-train ebm-engine m)
 target_link_options(test_train PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
                                        -Wl,--wrap=aligned_alloc)
 
-foreach(spec toy image)
+foreach(spec toy bf16 image)
   set(steps_toy 40 20)
+  set(steps_bf16 40 20)
   set(steps_image 8 4)
   add_test(NAME ranks_agree_${spec}
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/ranks_agree.sh $<TARGET_FILE:ebm-worker>

@@ -112,10 +112,11 @@ static enum ebm_status quadratic_langevin(struct engine *e, size_t lane, struct 
     (void)lane;
     if (quadratic_faults.chain_fails)
         return ebm_fail(err, EBM_EINTERNAL, "the chain broke, as it was told to");
+    c->norms[0] = (struct engine_norms){0};
     for (size_t k = 0; k < c->n; k++)
         for (uint32_t step = 0; step < c->sampler->steps; step++) {
             float *x = c->x + k * e->dim;
-            c->grad_norm_sum += sqrt(2 * (double)energy_of(e, x));
+            c->norms[0].grad_sum += sqrt(2 * (double)energy_of(e, x));
             move(e, c, k, step, x);
         }
     return EBM_OK;
@@ -126,6 +127,7 @@ const struct engine_ops quadratic_engine = {
     .create = quadratic_create,
     .destroy = quadratic_destroy,
     .tile = quadratic_tile,
+    .chains = quadratic_tile,
     .set_params = quadratic_set_params,
     .energy = quadratic_energy,
     .grad_input = quadratic_grad_input,

@@ -206,6 +206,7 @@ enum { ENGINES = sizeof engines / sizeof engines[0] };
 
 static size_t engine;
 static enum spec_precision precision;
+static size_t samples;
 
 bool ref_engine_select(size_t i)
 {
@@ -239,10 +240,15 @@ void ref_set_precision(enum spec_precision p)
     precision = p;
 }
 
+void ref_set_samples(size_t n)
+{
+    samples = n;
+}
+
 void ref_case_open(struct ref_case *c, struct net_shape in, const struct net_layer_spec *spec,
                    size_t layers, size_t lanes)
 {
-    const struct engine_options options = {lanes, precision};
+    const struct engine_options options = {lanes, samples, precision};
     struct ebm_error err;
 
     memset(c, 0, sizeof *c);

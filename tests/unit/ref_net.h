@@ -36,6 +36,8 @@ struct ref_case {
 
 /* Operands of the cases that are opened from now on. */
 void ref_set_precision(enum spec_precision precision);
+/* Whose chains a lane runs (engine_options). */
+void ref_set_samples(size_t n);
 
 void ref_case_open(struct ref_case *c, struct net_shape in, const struct net_layer_spec *spec,
                    size_t layers, size_t lanes);

@@ -265,7 +265,7 @@ static void slow_processors_are_told(void **state)
     (void)state;
     assert_int_equal(net_settle(&net, (struct net_shape){2, 1, 1}, spec, 1, NULL, &err), EBM_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct engine_options options = {1, cases[i].precision};
+        const struct engine_options options = {.threads = 1, .precision = cases[i].precision};
         struct engine *e;
         if (!wide_select(cases[i].isa))
             continue;
@@ -296,7 +296,7 @@ static void check_bf16(struct ref_case *c, const char *name)
     float *x = ref_samples(c, 5, c->tile), energy[64];
     float *exact = calloc(c->tile * c->d, sizeof *exact);
     float *rounded = calloc(c->tile * c->d, sizeof *rounded);
-    const struct engine_options options = {1, PRECISION_BF16};
+    const struct engine_options options = {.threads = 1, .precision = PRECISION_BF16};
     struct engine *e = NULL;
     struct ebm_error err;
 

@@ -139,9 +139,10 @@ static void check_chain(struct ref_case *c)
         expect_chain(c, first + (uint32_t)i, wide + i * c->d, &e);
     run(c, 0, &chain);
     assert_true(ref_distance(x, wide, n * c->d) < 1e-4);
-    assert_true(fabs(chain.grad_norm_sum - e.norm_sum) < 1e-4 * e.norm_sum);
-    assert_true(fabs(chain.grad_norm_last - e.norm_last) < 1e-4 * e.norm_last);
-    assert_true(fabs(chain.last_energy_sum - e.energy_last) < 1e-4 * (1.0 + fabs(e.energy_last)));
+    assert_true(fabs(chain.norms[0].grad_sum - e.norm_sum) < 1e-4 * e.norm_sum);
+    assert_true(fabs(chain.norms[0].grad_last - e.norm_last) < 1e-4 * e.norm_last);
+    assert_true(fabs(chain.norms[0].energy_last - e.energy_last) <
+                1e-4 * (1.0 + fabs(e.energy_last)));
     free(x);
     free(wide);
 }
@@ -150,6 +151,66 @@ static void chains_are_the_references(void **state)
 {
     (void)state;
     for_each_net(check_chain);
+}
+
+/* Chains of several tiles at once are those of one after another. */
+static void check_together(struct ref_case *c)
+{
+    size_t most = c->ops->chains(c->engine), n = most - 3, d = c->d;
+    float *one = ref_samples(c, 12, most), *all = calloc(most * d, sizeof *all);
+
+    assert_true(most % c->tile == 0 && most / c->tile <= ENGINE_TILES_MAX);
+    memcpy(all, one, most * d * sizeof *all);
+    struct engine_chain together = chain_of(all, n, 100);
+    run(c, 0, &together);
+    for (size_t at = 0; at < n; at += c->tile) {
+        size_t here = n - at < c->tile ? n - at : c->tile;
+        struct engine_chain alone = chain_of(one + at * d, here, (uint32_t)(100 + at));
+        run(c, 0, &alone);
+        assert_memory_equal(&together.norms[at / c->tile], &alone.norms[0], sizeof alone.norms[0]);
+    }
+    assert_memory_equal(all, one, most * d * sizeof *all);
+    free(one);
+    free(all);
+}
+
+static void chains_together_are_chains_alone(void **state)
+{
+    static const size_t lane_samples[] = {0, 40, 64, 96, 128, 200};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lane_samples / sizeof lane_samples[0]; i++) {
+        ref_set_samples(lane_samples[i]);
+        for_each_net_and_precision(check_together);
+    }
+    ref_set_samples(0);
+}
+
+/* Dense nets in bf16 run as many tiles at once as a lane has, and no odd one. */
+static void tiles_go_together_where_they_are_there(void **state)
+{
+    static const struct {
+        enum spec_precision precision;
+        size_t samples, tiles;
+    } cases[] = {{PRECISION_BF16, 0, 1},   {PRECISION_BF16, 32, 1},  {PRECISION_BF16, 33, 2},
+                 {PRECISION_BF16, 96, 3},  {PRECISION_BF16, 128, 4}, {PRECISION_BF16, 160, 1},
+                 {PRECISION_BF16, 192, 3}, {PRECISION_FP32, 128, 1}};
+    static const struct net_layer_spec dense[] = {
+        {.kind = NET_DENSE, .out = 24}, {.kind = NET_SWISH}, {.kind = NET_DENSE, .out = 1}};
+    struct net net;
+    struct ebm_error err;
+
+    (void)state;
+    assert_int_equal(net_settle(&net, (struct net_shape){2, 1, 1}, dense, 3, NULL, &err), EBM_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct engine_options o = {1, cases[i].samples, cases[i].precision};
+        const struct engine_ops *ops = engine_find("wide");
+        struct engine *e;
+        assert_int_equal(ops->create(&net, &o, &e, &err), EBM_OK);
+        assert_int_equal(ops->tile(e), 32);
+        assert_int_equal(ops->chains(e), 32 * cases[i].tiles);
+        ops->destroy(e);
+    }
 }
 
 /* Without noise, steps of the engine are steps by its own gradients. */
@@ -167,8 +228,8 @@ static void check_quiet(struct ref_case *c)
     run(c, 0, &chain);
     for (size_t i = 0; i < c->d; i++)
         assert_true(moved[i] == x[i] - 0.25f * grad[i]);
-    assert_true(chain.last_energy_sum == (double)energy);
-    assert_true(chain.grad_norm_sum == chain.grad_norm_last);
+    assert_true(chain.norms[0].energy_last == (double)energy);
+    assert_true(chain.norms[0].grad_sum == chain.norms[0].grad_last);
     free(x);
     free(grad);
     free(moved);
@@ -346,6 +407,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_are_the_references),
+        cmocka_unit_test(chains_together_are_chains_alone),
+        cmocka_unit_test(tiles_go_together_where_they_are_there),
         cmocka_unit_test(no_noise_no_clip_no_clamp),
         cmocka_unit_test(bits_do_not_depend_on_neighbours),
         cmocka_unit_test(a_diverged_neighbour_does_no_harm),

@@ -23,21 +23,30 @@
 
 struct engine;
 
-/* One Langevin chain for up to T samples, all K steps. */
+enum { ENGINE_TILES_MAX = 4 }; /* of a call of langevin */
+
+/* Sums over the samples of a tile. */
+struct engine_norms {
+    double grad_sum;    /* of all steps: ||dE/dx||_2, unclipped */
+    double grad_last;   /* of the last step */
+    double energy_last; /* E(x) at the start of it */
+};
+
+/* One Langevin chain for each of n samples, all K steps: of a tile, or of
+ * several whole ones and what is left. */
 struct engine_chain {
     const struct spec_sampler *sampler;
-    struct rng_key noise;   /* RNG_LANGEVIN key */
-    uint32_t iteration;     /* counter a */
-    uint32_t first_chain;   /* counter b of x[0]; x[i] is chain first_chain + i */
-    float *x;               /* (n, D), in place */
-    size_t n;               /* 1..T */
-    double grad_norm_sum;   /* out: sum over samples and steps of ||dE/dx||_2, unclipped */
-    double grad_norm_last;  /* out: the same, last step only */
-    double last_energy_sum; /* out: sum of E(x) at the start of the last step */
+    struct rng_key noise; /* RNG_LANGEVIN key */
+    uint32_t iteration;   /* counter a */
+    uint32_t first_chain; /* counter b of x[0]; x[i] is chain first_chain + i */
+    float *x;             /* (n, D), in place */
+    size_t n;             /* 1..chains */
+    struct engine_norms norms[ENGINE_TILES_MAX]; /* out: (ceil(n / T)) */
 };
 
 struct engine_options {
     size_t threads; /* lanes, >= 1 */
+    size_t samples; /* whose chains a lane runs in a step; 0: no more than a tile */
     /* Of the operands of grad_input and langevin; the state, sums, noise and
      * everything else is float. An engine may know fp32 alone. */
     enum spec_precision precision;
@@ -58,12 +67,18 @@ struct engine_ops {
     /* T of this engine for this net. */
     size_t (*tile)(const struct engine *e);
 
+    /* How many samples are best given to langevin at once, a multiple of T:
+     * what it does for several tiles together may be done with the same
+     * weights while they are near. The results are those of tile by tile. */
+    size_t (*chains)(const struct engine *e);
+
     /* New parameters (P), packed once for all later calls. Not thread-safe
      * against the operations below. */
     enum ebm_status (*set_params)(struct engine *e, const float *params, struct ebm_error *err);
 
     /* The operations take a lane, 0..threads-1: calls on different lanes may
-     * run at the same time. n is 1..T. Nothing is allocated in them. */
+     * run at the same time. n is 1..T, of langevin 1..chains. Nothing is
+     * allocated in them. */
 
     /* energy (n) of x (n, D). */
     enum ebm_status (*energy)(struct engine *e, size_t lane, const float *x, size_t n,

@@ -71,22 +71,35 @@ static void start_chains(const struct trainer *t, struct tree_range items, const
                          x + (i - items.first) * t->dim, t->dim);
 }
 
-static enum ebm_status run_chains(const struct trainer *t, size_t lane, struct tree_range items,
-                                  float *x, double *sums, struct ebm_error *err)
+static void *slot_of(const struct trainer *t, size_t shard)
 {
+    return t->slots + (shard - t->mine.first) * tree_vector_bytes(t->vector);
+}
+
+static double *sums_of(const struct trainer *t, size_t shard)
+{
+    return tree_vector_sums(t->vector, slot_of(t, shard));
+}
+
+/* Of these shards. */
+static enum ebm_status run_chains(const struct trainer *t, size_t lane, struct tree_range shards,
+                                  struct ebm_error *err)
+{
+    size_t first = shard_items(t, shards.first).first, end = shard_items(t, shards.end - 1).end;
     struct engine_chain chain = {
         .sampler = &t->sampler,
         .noise = rng_key_make(t->spec->seed, RNG_LANGEVIN, t->spec->noise_epoch),
         .iteration = (uint32_t)t->step,
-        .first_chain = (uint32_t)items.first,
-        .x = x,
-        .n = items.end - items.first,
+        .first_chain = (uint32_t)first,
+        .x = t->x + (first - t->chains.first) * t->dim,
+        .n = end - first,
     };
     double begin = clock_mono_s();
     enum ebm_status st = t->ops->langevin(t->engine, lane, &chain, err);
 
     t->lane[lane].engine_s += clock_mono_s() - begin;
-    sums[SUM_LANGEVIN_GRAD] += chain.grad_norm_sum;
+    for (size_t s = shards.first; s < shards.end; s++)
+        sums_of(t, s)[SUM_LANGEVIN_GRAD] += chain.norms[s - shards.first].grad_sum;
     return st;
 }
 
@@ -129,26 +142,33 @@ static void poison_buffer(struct trainer *t)
             t->replay.sample[(s - t->replay.stripe.first) * t->dim + i] = s % 2 == 0 ? 1e3f : -1e3f;
 }
 
-/* A shard from its data to its vector. */
-static enum ebm_status run_shard(const struct trainer *t, size_t lane, size_t shard)
+/* A shard's data, and where its chains start. */
+static void begin_shard(const struct trainer *t, size_t shard, float *data)
+{
+    struct tree_range items = shard_items(t, shard);
+
+    memset(slot_of(t, shard), 0, tree_vector_bytes(t->vector));
+    read_data(t, items, data);
+    start_chains(t, items, data, t->x + (items.first - t->chains.first) * t->dim,
+                 sums_of(t, shard));
+}
+
+/* Its data and where its chains ended, to its vector. */
+static enum ebm_status end_shard(const struct trainer *t, size_t lane, size_t shard,
+                                 const float *data)
 {
     struct tree_range items = shard_items(t, shard);
     size_t n = items.end - items.first, at = items.first - t->chains.first;
-    void *slot = t->slots + (shard - t->mine.first) * tree_vector_bytes(t->vector);
-    double *sums = tree_vector_sums(t->vector, slot);
+    void *slot = slot_of(t, shard);
+    double *sums = sums_of(t, shard);
     struct lane *l = &t->lane[lane];
-    float *x = t->x + at * t->dim;
+    const float *x = t->x + at * t->dim;
     bool clamp = t->spec->sampler.clamp_on;
+    enum ebm_status st = add_side(t, lane, +1, data, n, slot, l->energy, &l->err);
 
-    memset(slot, 0, tree_vector_bytes(t->vector));
-    read_data(t, items, l->data);
-    start_chains(t, items, l->data, x, sums);
-    enum ebm_status st = run_chains(t, lane, items, x, sums, &l->err);
-    if (st == EBM_OK)
-        st = add_side(t, lane, +1, l->data, n, slot, l->energy, &l->err);
     if (st == EBM_OK)
         st = add_side(t, lane, -1, x, n, slot, t->energy + at, &l->err);
-    loss_add_data(sums, l->data, n, t->dim);
+    loss_add_data(sums, data, n, t->dim);
     loss_add_samples(sums, x, n, t->dim, clamp ? t->lo : 1, clamp ? t->hi : 0);
     if (t->spec->sampler.init == CHAIN_REPLAY)
         loss_add_fresh(sums, t->energy + at, t->replay.draw.fresh + items.first, n);
@@ -157,22 +177,39 @@ static enum ebm_status run_shard(const struct trainer *t, size_t lane, size_t sh
     return st;
 }
 
+/* Shards whose chains run together; what becomes of each is the same. */
+static enum ebm_status run_together(const struct trainer *t, size_t lane, struct tree_range shards)
+{
+    float *data = t->lane[lane].data;
+    size_t each = t->tile * t->dim;
+
+    for (size_t s = shards.first; s < shards.end; s++)
+        begin_shard(t, s, data + (s - shards.first) * each);
+    enum ebm_status st = run_chains(t, lane, shards, &t->lane[lane].err);
+    for (size_t s = shards.first; st == EBM_OK && s < shards.end; s++)
+        st = end_shard(t, lane, s, data + (s - shards.first) * each);
+    return st;
+}
+
 /* All own shards; an error is kept for the sum. Chains are independent, so
  * threads share nothing but the net. */
 static void run_shards(struct trainer *t)
 {
-    long first = (long)t->mine.first, end = (long)t->mine.end;
+    size_t own = t->mine.end - t->mine.first;
+    long calls = (long)((own + t->together - 1) / t->together);
 
     for (size_t i = 0; i < t->threads; i++) {
         t->lane[i].err.code = EBM_OK;
         t->lane[i].engine_s = 0;
     }
 #pragma omp parallel for num_threads((int)t->threads) schedule(static) if (t->threads > 1)
-    for (long s = first; s < end; s++) {
+    for (long i = 0; i < calls; i++) {
         size_t lane = (size_t)omp_get_thread_num();
+        size_t first = t->mine.first + (size_t)i * t->together, end = first + t->together;
         if (t->lane[lane].err.code != EBM_OK)
             continue;
-        t->lane[lane].err.code = run_shard(t, lane, (size_t)s);
+        t->lane[lane].err.code = run_together(
+            t, lane, (struct tree_range){first, end < t->mine.end ? end : t->mine.end});
     }
     for (size_t i = 0; i < t->threads && t->failure.code == EBM_OK; i++)
         if (t->lane[i].err.code != EBM_OK)

@@ -41,7 +41,7 @@ static size_t round_up(size_t n)
 
 static enum ebm_status open_lanes(struct trainer *t, struct ebm_error *err)
 {
-    size_t data = round_up(t->tile * t->dim), each = data + round_up(t->tile);
+    size_t data = round_up(t->together * t->tile * t->dim), each = data + round_up(t->tile);
 
     t->lane = calloc(t->threads, sizeof *t->lane);
     t->lane_block = aligned_zero(t->threads * each * sizeof(float));
@@ -85,6 +85,7 @@ static void lay_out(struct trainer *t)
     size_t ranks = comm_size(t->comm), rank = comm_rank(t->comm);
 
     t->tile = t->ops->tile(t->engine);
+    t->together = t->ops->chains(t->engine) / t->tile;
     t->shards = (t->batch + t->tile - 1) / t->tile;
     t->mine = tree_share(t->shards, ranks, rank);
     t->chains = trainer_chains(t, rank);
@@ -104,7 +105,9 @@ static enum ebm_status check_shape(const struct trainer *t, struct ebm_error *er
 
 static enum ebm_status open_parts(struct trainer *t, struct ebm_error *err)
 {
-    const struct engine_options options = {t->threads, t->spec->sampler.precision};
+    const size_t lanes = comm_size(t->comm) * t->threads;
+    const struct engine_options options = {t->threads, (t->batch + lanes - 1) / lanes,
+                                           t->spec->sampler.precision};
     enum ebm_status st = dataset_open(t->spec, &t->data, err);
 
     if (st == EBM_OK)

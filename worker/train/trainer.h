@@ -40,7 +40,7 @@ struct train_hooks {
 
 /* What one compute thread needs. */
 struct lane {
-    float *data;     /* (T, D), into one block */
+    float *data;     /* (together * T, D), into one block */
     float *energy;   /* (T) */
     double engine_s; /* of this step, in chains and gradient passes */
     struct ebm_error err;
@@ -61,6 +61,7 @@ struct trainer {
     struct spec_sampler sampler; /* of this step: K may differ from the spec's */
     float *params;               /* owned, (P) */
     size_t dim, batch, tile, shards;
+    size_t together;          /* shards whose chains are one call of the engine */
     float lo, hi;             /* of the noise that chains begin from */
     struct tree_range mine;   /* shards */
     struct tree_range chains; /* items of the global batch in them */

@@ -217,17 +217,18 @@ static void langevin_step(struct engine *e, struct lane *l, struct engine_chain 
     size_t d = sample_size(e);
     float *x = lane_at(l, e->plan.x);
     const float *grad = lane_at(l, e->plan.grad_input), *energy = lane_at(l, e->plan.energy);
+    struct engine_norms *norms = &c->norms[0];
     bool noisy = c->sampler->noise_std != 0.0;
 
-    c->grad_norm_last = c->last_energy_sum = 0.0;
+    norms->grad_last = norms->energy_last = 0.0;
     for (size_t i = 0; i < c->n; i++) {
-        c->grad_norm_last += langevin_norm(grad + i * d, d);
-        c->last_energy_sum += (double)energy[i];
+        norms->grad_last += langevin_norm(grad + i * d, d);
+        norms->energy_last += (double)energy[i];
         if (noisy)
             rng_normal(c->noise, c->iteration, c->first_chain + (uint32_t)i, k, 0, d, l->noise);
         langevin_update(x + i * d, grad + i * d, d, c->sampler, noisy ? l->noise : NULL);
     }
-    c->grad_norm_sum += c->grad_norm_last;
+    norms->grad_sum += norms->grad_last;
 }
 
 static enum ebm_status onednn_engine_langevin(struct engine *e, size_t lane, struct engine_chain *c,
@@ -240,7 +241,7 @@ static enum ebm_status onednn_engine_langevin(struct engine *e, size_t lane, str
     struct lane *l = &e->lane[lane];
     load_x(e, l, c->x, c->n);
     seed_ones(e, l, c->n);
-    c->grad_norm_sum = c->grad_norm_last = c->last_energy_sum = 0.0;
+    c->norms[0] = (struct engine_norms){0};
     int before = onednn_serial_begin();
     for (int64_t k = 0; k < c->sampler->steps && st == EBM_OK; k++) {
         st = run_input(l, err);
@@ -258,6 +259,7 @@ const struct engine_ops engine_onednn = {
     .create = onednn_engine_create,
     .destroy = onednn_engine_destroy,
     .tile = onednn_engine_tile,
+    .chains = onednn_engine_tile,
     .set_params = onednn_engine_set_params,
     .energy = onednn_engine_energy,
     .grad_input = onednn_engine_grad_input,

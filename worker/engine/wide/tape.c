@@ -76,30 +76,36 @@ static enum wide_operands operands_of(const struct wide_tape *t, const struct ne
 }
 
 static enum ebm_status build_passes(struct wide_tape *t, struct wide_node *n, const uint32_t *order,
-                                    struct ebm_error *err)
+                                    enum wide_use use, struct ebm_error *err)
 {
     enum wide_direction back = wide_pass_back(n->linear);
 
     n->by_tap = back == WIDE_BY_TAP;
-    struct {
+    const enum wide_operands forward_bf16 = operands_of(t, n->linear, WIDE_FORWARD);
+    const enum wide_operands back_bf16 = operands_of(t, n->linear, back);
+    const bool with_float = use & WIDE_USE_FLOAT;
+    const struct {
         struct wide_pass *pass;
         enum wide_direction direction;
         enum wide_operands operands;
         size_t *weights;
-    } want[] = {
-        {&n->forward, WIDE_FORWARD, WIDE_FLOAT, &n->weights},
-        {&n->backward, back, WIDE_FLOAT, &n->weights_back},
-        {&n->forward_bf16, WIDE_FORWARD, operands_of(t, n->linear, WIDE_FORWARD), &n->weights_bf16},
-        {&n->backward_bf16, back, operands_of(t, n->linear, back), &n->weights_back_bf16}};
+        bool wanted;
+    } passes[] = {
+        {&n->forward, WIDE_FORWARD, WIDE_FLOAT, &n->weights,
+         with_float || forward_bf16 == WIDE_FLOAT},
+        {&n->backward, back, WIDE_FLOAT, &n->weights_back, with_float || back_bf16 == WIDE_FLOAT},
+        {&n->forward_bf16, WIDE_FORWARD, forward_bf16, &n->weights_bf16,
+         forward_bf16 != WIDE_FLOAT},
+        {&n->backward_bf16, back, back_bf16, &n->weights_back_bf16, back_bf16 != WIDE_FLOAT}};
     enum ebm_status st = EBM_OK;
 
-    for (size_t i = 0; st == EBM_OK && i < sizeof want / sizeof want[0]; i++) {
-        if (i >= 2 && want[i].operands == WIDE_FLOAT)
+    for (size_t i = 0; st == EBM_OK && i < sizeof passes / sizeof passes[0]; i++) {
+        if (!passes[i].wanted)
             continue;
-        st = wide_pass_build(want[i].pass, t->isa, want[i].operands, n->linear, want[i].direction,
-                             order, t->bundles, err);
+        st = wide_pass_build(passes[i].pass, t->isa, passes[i].operands, n->linear,
+                             passes[i].direction, order, t->bundles, err);
         if (st == EBM_OK)
-            *want[i].weights = take(&t->store_bytes, wide_pass_bytes(want[i].pass));
+            *passes[i].weights = take(&t->store_bytes, wide_pass_bytes(passes[i].pass));
     }
     return st;
 }
@@ -138,7 +144,7 @@ static void settle_operand(struct wide_tape *t, struct wide_node *n, bool flat)
 }
 
 static enum ebm_status add_linear(struct wide_tape *t, const struct net_layer *l, struct edge *e,
-                                  struct ebm_error *err)
+                                  enum wide_use use, struct ebm_error *err)
 {
     struct wide_node *n = &t->node[t->nodes++];
     /* A dense layer takes all of a position after another, as they are stored. */
@@ -153,7 +159,7 @@ static enum ebm_status add_linear(struct wide_tape *t, const struct net_layer *l
     settle_operand(t, n, flat);
     enum ebm_status st = turned ? make_order(e, err) : EBM_OK;
     if (st == EBM_OK)
-        st = build_passes(t, n, turned ? e->order : NULL, err);
+        st = build_passes(t, n, turned ? e->order : NULL, use, err);
     put_out(t, n, e, l->out);
     return st;
 }
@@ -177,7 +183,8 @@ static void add_identity(struct wide_tape *t, struct edge *e)
     add_activation(t, &same, e);
 }
 
-static enum ebm_status build_nodes(struct wide_tape *t, struct edge *e, struct ebm_error *err)
+static enum ebm_status build_nodes(struct wide_tape *t, struct edge *e, enum wide_use use,
+                                   struct ebm_error *err)
 {
     const struct net *net = &t->net;
     enum ebm_status st = EBM_OK;
@@ -185,7 +192,7 @@ static enum ebm_status build_nodes(struct wide_tape *t, struct edge *e, struct e
     for (size_t i = 0; st == EBM_OK && i < net->layers; i++) {
         const struct net_layer *l = &net->layer[i];
         if (l->weights > 0) {
-            st = add_linear(t, l, e, err);
+            st = add_linear(t, l, e, use, err);
             if (i + 1 < net->layers && is_activation(&net->layer[i + 1]))
                 take_activation(t, &t->node[t->nodes - 1], &net->layer[++i]);
         } else if (is_activation(l)) {
@@ -248,7 +255,7 @@ static enum wide_operands operands_for(const struct wide_isa *isa, bool bf16)
 }
 
 enum ebm_status wide_tape_build(struct wide_tape *t, const struct wide_isa *isa,
-                                const struct net *net, size_t bundles, bool bf16,
+                                const struct net *net, size_t bundles, enum wide_use use,
                                 struct ebm_error *err)
 {
     struct edge e = {.stored = net->in, .logical = net->in};
@@ -257,11 +264,10 @@ enum ebm_status wide_tape_build(struct wide_tape *t, const struct wide_isa *isa,
     t->isa = isa;
     t->net = *net;
     t->bundles = bundles;
-    t->operands = operands_for(isa, bf16);
-    t->params = take(&t->store_bytes, net->params * sizeof(float));
+    t->operands = operands_for(isa, use & WIDE_USE_BF16);
     t->x_vectors = e.vectors = net_shape_size(net->in);
     t->x = e.at = take(&t->arena_bytes, tensor_bytes(t, t->x_vectors));
-    enum ebm_status st = build_nodes(t, &e, err);
+    enum ebm_status st = build_nodes(t, &e, use, err);
     free(e.order);
     if (st == EBM_OK)
         settle_derivatives(t), place_flows(t);
@@ -281,19 +287,19 @@ void wide_tape_fini(struct wide_tape *t)
     memset(t, 0, sizeof *t);
 }
 
-void wide_tape_pack(const struct wide_tape *t, unsigned char *store)
+void wide_tape_pack(const struct wide_tape *t, const float *params, unsigned char *store)
 {
-    const float *params = (const float *)(const void *)(store + t->params);
-
     for (size_t i = 0; i < t->nodes; i++) {
         const struct wide_node *n = &t->node[i];
-        if (n->linear == NULL)
-            continue;
-        wide_pass_pack(&n->forward, params, store + n->weights);
-        wide_pass_pack(&n->backward, params, store + n->weights_back);
-        if (wide_pass_exists(&n->forward_bf16))
-            wide_pass_pack(&n->forward_bf16, params, store + n->weights_bf16);
-        if (wide_pass_exists(&n->backward_bf16))
-            wide_pass_pack(&n->backward_bf16, params, store + n->weights_back_bf16);
+        const struct {
+            const struct wide_pass *pass;
+            size_t weights;
+        } packs[] = {{&n->forward, n->weights},
+                     {&n->backward, n->weights_back},
+                     {&n->forward_bf16, n->weights_bf16},
+                     {&n->backward_bf16, n->weights_back_bf16}};
+        for (size_t k = 0; n->linear != NULL && k < sizeof packs / sizeof packs[0]; k++)
+            if (wide_pass_exists(packs[k].pass))
+                wide_pass_pack(packs[k].pass, params, store + packs[k].weights);
     }
 }

@@ -40,22 +40,28 @@ struct wide_tape {
     size_t flow[2], flow_operand[2]; /* bytes: gradients on their way back */
     size_t noise, near;              /* bytes */
     size_t arena_bytes, store_bytes;
-    size_t params; /* bytes in the store: the plain vector */
 };
 
-/* bf16: chains may be asked for with such operands. */
+/* What passes are there for. */
+enum wide_use {
+    WIDE_USE_FLOAT = 1, /* bf16 is never asked for */
+    WIDE_USE_BF16 = 2,  /* it always is */
+    WIDE_USE_BOTH = WIDE_USE_FLOAT | WIDE_USE_BF16
+};
+
 enum ebm_status wide_tape_build(struct wide_tape *t, const struct wide_isa *isa,
-                                const struct net *net, size_t bundles, bool bf16,
+                                const struct net *net, size_t bundles, enum wide_use use,
                                 struct ebm_error *err);
 void wide_tape_fini(struct wide_tape *t); /* also of a zeroed one */
 
-/* New parameters are in the store's plain vector. */
-void wide_tape_pack(const struct wide_tape *t, unsigned char *store);
+/* New parameters (P), of which biases are read where they are. */
+void wide_tape_pack(const struct wide_tape *t, const float *params, unsigned char *store);
 
-/* One lane's memory, and the shared store. */
+/* One lane's memory, and what is shared: the store, and the parameters. */
 struct wide_memory {
     unsigned char *arena;
     const unsigned char *store;
+    const float *params;
 };
 
 /* x to energies; bf16: with such operands. */

@@ -126,10 +126,9 @@ static struct finish finish_of(const struct wide_tape *t, struct wide_memory m,
                            .derivative = at(m, n->derivative)};
 }
 
-static const float *bias_of(const struct wide_tape *t, struct wide_memory m,
-                            const struct net_layer *l)
+static const float *bias_of(struct wide_memory m, const struct net_layer *l)
 {
-    return (const float *)(const void *)(m.store + t->params) + l->offset + l->weights;
+    return m.params + l->offset + l->weights;
 }
 
 static void forward_linear(const struct wide_tape *t, struct wide_memory m,
@@ -146,7 +145,7 @@ static void forward_linear(const struct wide_tape *t, struct wide_memory m,
     if (gives)
         f.operand = at(m, n[1].operand);
     wide_pass_run(operands ? &n->forward_bf16 : &n->forward, at(m, operands ? n->operand : n->in),
-                  m.store + (operands ? n->weights_bf16 : n->weights), bias_of(t, m, n->linear),
+                  m.store + (operands ? n->weights_bf16 : n->weights), bias_of(m, n->linear),
                   at(m, t->near), (struct wide_ahead){0}, finish, &f);
 }
 

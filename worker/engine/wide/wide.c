@@ -12,18 +12,24 @@
  * read them half as often. */
 enum { BUNDLES_CONV = 1, BUNDLES_DENSE = 2 };
 
-/* Memory of one tile. */
+/* Its chains in bf16, whose products are cheap, run for several tiles at once
+ * where a lane has them: they have a tape of their own then. */
+enum { TAPE_TILE, TAPE_CHAINS, TAPES };
+
+/* Memory of one tile, or of chains. */
 struct wide_lane {
-    unsigned char *arena;
-    float *seed;    /* (bundle, WIDE) */
+    unsigned char *arena[TAPES];
+    float *seed;    /* (bundle, WIDE), of the larger */
     float *scratch; /* of parameter gradients */
     float *grad;    /* (P), borrowed for a call */
 };
 
 struct engine {
-    struct wide_tape tape;
-    struct wide_grad_plan plan[NET_LAYERS_MAX]; /* of linear nodes */
-    unsigned char *store;
+    struct wide_tape tape[TAPES];
+    int chains;                                 /* the tape of chains: either */
+    struct wide_grad_plan plan[NET_LAYERS_MAX]; /* of linear nodes of TAPE_TILE */
+    float *params;
+    unsigned char *store[TAPES];
     struct wide_lane *lane;
     size_t lanes;
     bool ready; /* parameters are there */
@@ -39,17 +45,27 @@ bool wide_select(const char *isa)
 
 const char *wide_isa_name(const struct engine *e)
 {
-    return e->tape.isa->name;
+    return e->tape[TAPE_TILE].isa->name;
 }
 
 /* ---- life ---- */
 
-static size_t bundles_for(const struct net *net)
+static bool is_dense(const struct net *net)
 {
     for (size_t i = 0; i < net->layers; i++)
         if (net->layer[i].spec.kind == NET_CONV)
-            return BUNDLES_CONV;
-    return BUNDLES_DENSE;
+            return false;
+    return true;
+}
+
+/* Tiles of a lane's samples that go together, without one that is not there. */
+static size_t tiles_together(size_t samples, size_t tile)
+{
+    size_t tiles = (samples + tile - 1) / tile, n = ENGINE_TILES_MAX;
+
+    while (n > 1 && (tiles == 0 || tiles % n != 0))
+        n--;
+    return n;
 }
 
 static void *take_zeroed(size_t bytes)
@@ -66,64 +82,98 @@ static void wide_destroy(struct engine *e)
     if (e == NULL)
         return;
     for (size_t i = 0; e->lane != NULL && i < e->lanes; i++) {
-        free(e->lane[i].arena);
+        for (int k = 0; k < TAPES; k++)
+            free(e->lane[i].arena[k]);
         free(e->lane[i].seed);
         free(e->lane[i].scratch);
     }
     free(e->lane);
-    free(e->store);
-    wide_tape_fini(&e->tape);
+    for (int k = 0; k < TAPES; k++) {
+        free(e->store[k]);
+        wide_tape_fini(&e->tape[k]);
+    }
+    free(e->params);
     free(e);
 }
 
 static size_t plan_grads(struct engine *e)
 {
+    const struct wide_tape *t = &e->tape[TAPE_TILE];
     size_t most = 0;
 
-    for (size_t i = 0; i < e->tape.nodes; i++) {
-        if (e->tape.node[i].linear == NULL)
+    for (size_t i = 0; i < t->nodes; i++) {
+        if (t->node[i].linear == NULL)
             continue;
-        e->plan[i] = wide_grad_plan_of(&e->tape.node[i]);
-        size_t want = wide_grad_scratch(&e->plan[i], e->tape.bundles);
+        e->plan[i] = wide_grad_plan_of(&t->node[i]);
+        size_t want = wide_grad_scratch(&e->plan[i], t->bundles);
         most = want > most ? want : most;
     }
     return most;
 }
 
-static enum ebm_status open_lanes(struct engine *e, size_t threads, struct ebm_error *err)
+static bool open_lane(const struct engine *e, size_t scratch, struct wide_lane *l)
 {
-    size_t scratch = plan_grads(e);
     bool ok = true;
 
-    e->lane = calloc(threads, sizeof *e->lane);
-    e->store = take_zeroed(e->tape.store_bytes);
-    ok = e->lane != NULL && e->store != NULL;
-    e->lanes = ok ? threads : 0;
-    for (size_t i = 0; ok && i < threads; i++) {
-        struct wide_lane *l = &e->lane[i];
-        l->arena = take_zeroed(e->tape.arena_bytes);
-        l->seed = take_zeroed(e->tape.bundles * WIDE * sizeof *l->seed);
-        l->scratch = take_zeroed(scratch * sizeof *l->scratch);
-        ok = l->arena != NULL && l->seed != NULL && l->scratch != NULL;
+    for (int k = 0; k <= e->chains; k++) {
+        l->arena[k] = take_zeroed(e->tape[k].arena_bytes);
+        ok = ok && l->arena[k] != NULL;
     }
+    l->seed = take_zeroed(e->tape[e->chains].bundles * WIDE * sizeof *l->seed);
+    l->scratch = take_zeroed(scratch * sizeof *l->scratch);
+    return ok && l->seed != NULL && l->scratch != NULL;
+}
+
+static enum ebm_status open_lanes(struct engine *e, size_t threads, struct ebm_error *err)
+{
+    size_t scratch = plan_grads(e), each = scratch * sizeof(float);
+
+    e->lane = calloc(threads, sizeof *e->lane);
+    e->params = take_zeroed(e->tape[TAPE_TILE].net.params * sizeof *e->params);
+    bool ok = e->lane != NULL && e->params != NULL;
+    for (int k = 0; k <= e->chains; k++) {
+        e->store[k] = take_zeroed(e->tape[k].store_bytes);
+        ok = ok && e->store[k] != NULL;
+        each += e->tape[k].arena_bytes;
+    }
+    e->lanes = ok ? threads : 0;
+    for (size_t i = 0; ok && i < threads; i++)
+        ok = open_lane(e, scratch, &e->lane[i]);
     return ok ? EBM_OK
-              : ebm_fail(err, EBM_ENOMEM, "no memory for %zu lanes of %zu bytes", threads,
-                         e->tape.arena_bytes + scratch * sizeof(float));
+              : ebm_fail(err, EBM_ENOMEM, "no memory for %zu lanes of %zu bytes", threads, each);
+}
+
+static enum ebm_status build_tapes(struct engine *e, const struct net *net,
+                                   const struct engine_options *o, struct ebm_error *err)
+{
+    const struct wide_isa *isa = selected != NULL ? selected : wide_isa_best();
+    size_t bundles = is_dense(net) ? BUNDLES_DENSE : BUNDLES_CONV;
+    size_t together = is_dense(net) && o->precision == PRECISION_BF16
+                          ? tiles_together(o->samples, bundles * WIDE)
+                          : 1;
+    enum wide_use use = together > 1                     ? WIDE_USE_FLOAT
+                        : o->precision == PRECISION_BF16 ? WIDE_USE_BOTH
+                                                         : WIDE_USE_FLOAT;
+    enum ebm_status st = wide_tape_build(&e->tape[TAPE_TILE], isa, net, bundles, use, err);
+
+    if (st == EBM_OK && together > 1) {
+        e->chains = TAPE_CHAINS;
+        st = wide_tape_build(&e->tape[TAPE_CHAINS], isa, net, together * bundles, WIDE_USE_BF16,
+                             err);
+    }
+    return st;
 }
 
 static enum ebm_status wide_create(const struct net *net, const struct engine_options *options,
                                    struct engine **out, struct ebm_error *err)
 {
-    bool bf16 = options->precision == PRECISION_BF16;
-
     *out = NULL;
     if (net->layers == 0 || options->threads == 0)
         return ebm_fail(err, EBM_EINVAL, "an engine needs a settled net and at least one thread");
     struct engine *e = calloc(1, sizeof *e);
     if (e == NULL)
         return ebm_fail(err, EBM_ENOMEM, "no memory for an engine");
-    enum ebm_status st = wide_tape_build(&e->tape, selected != NULL ? selected : wide_isa_best(),
-                                         net, bundles_for(net), bf16, err);
+    enum ebm_status st = build_tapes(e, net, options, err);
     if (st == EBM_OK)
         st = open_lanes(e, options->threads, err);
     if (st == EBM_OK)
@@ -135,61 +185,76 @@ static enum ebm_status wide_create(const struct net *net, const struct engine_op
 
 static const char *wide_notice(const struct engine *e)
 {
-    const struct wide_isa *isa = e->tape.isa;
+    const struct wide_tape *t = &e->tape[e->chains];
 
-    if (e->tape.operands == WIDE_ROUNDED)
+    if (t->operands == WIDE_ROUNDED)
         return "sampler.precision is bf16, but this processor has no fast products of bf16: "
                "operands are rounded to it, at the speed of fp32";
-    if (strncmp(isa->name, "avx512", 6) != 0)
+    if (strncmp(t->isa->name, "avx512", 6) != 0)
         return "this processor has no AVX-512: the same numbers, to rounding, several times slower";
     return NULL;
 }
 
 static size_t wide_tile(const struct engine *e)
 {
-    return e->tape.bundles * WIDE;
+    return e->tape[TAPE_TILE].bundles * WIDE;
+}
+
+static size_t wide_chains(const struct engine *e)
+{
+    return e->tape[e->chains].bundles * WIDE;
 }
 
 static enum ebm_status wide_set_params(struct engine *e, const float *params, struct ebm_error *err)
 {
     (void)err;
-    memcpy(e->store + e->tape.params, params, e->tape.net.params * sizeof *params);
-    wide_tape_pack(&e->tape, e->store);
+    memcpy(e->params, params, e->tape[TAPE_TILE].net.params * sizeof *params);
+    for (int k = 0; k <= e->chains; k++)
+        wide_tape_pack(&e->tape[k], e->params, e->store[k]);
     e->ready = true;
     return EBM_OK;
 }
 
 /* ---- samples in and out ---- */
 
-static enum ebm_status check_call(const struct engine *e, size_t lane, size_t n,
+static enum ebm_status check_call(const struct engine *e, size_t lane, size_t n, size_t most,
                                   struct ebm_error *err)
 {
     if (!e->ready)
         return ebm_fail(err, EBM_ESTATE, "the engine has no parameters yet");
-    if (lane >= e->lanes || n == 0 || n > wide_tile(e))
-        return ebm_fail(err, EBM_EINVAL, "lane %zu of %zu, %zu samples of a tile of %zu", lane,
-                        e->lanes, n, wide_tile(e));
+    if (lane >= e->lanes || n == 0 || n > most)
+        return ebm_fail(err, EBM_EINVAL, "lane %zu of %zu, %zu samples of at most %zu", lane,
+                        e->lanes, n, most);
     return EBM_OK;
 }
 
-static float *arena(const struct wide_lane *l, size_t at)
+/* A tape with a lane's memory. */
+struct desk {
+    const struct wide_tape *t;
+    struct wide_memory m;
+    float *seed;
+};
+
+static struct desk desk_of(const struct engine *e, int tape, size_t lane)
 {
-    return (float *)(void *)(l->arena + at);
+    const struct wide_lane *l = &e->lane[lane];
+
+    return (struct desk){&e->tape[tape], {l->arena[tape], e->store[tape], e->params}, l->seed};
 }
 
-static struct wide_memory memory(const struct engine *e, const struct wide_lane *l)
+static float *arena(const struct desk *d, size_t at)
 {
-    return (struct wide_memory){l->arena, e->store};
+    return (float *)(void *)(d->m.arena + at);
 }
 
-/* x (n, C, H, W) to bundles; what is missing of a tile is 0. */
-static void load_x(const struct engine *e, struct wide_lane *l, const float *x, size_t n)
+/* x (n, C, H, W) to bundles; what is missing of them is 0. */
+static void load_x(const struct desk *desk, const float *x, size_t n)
 {
-    const struct net *net = &e->tape.net;
+    const struct net *net = &desk->t->net;
     size_t channels = net->in.c, pixels = net->in.h * net->in.w, d = channels * pixels;
-    float *to = arena(l, e->tape.x);
+    float *to = arena(desk, desk->t->x);
 
-    for (size_t s = 0; s < wide_tile(e); s++) {
+    for (size_t s = 0; s < desk->t->bundles * WIDE; s++) {
         float *bundle = to + s / WIDE * d * WIDE + s % WIDE;
         for (size_t c = 0; c < channels; c++)
             for (size_t p = 0; p < pixels; p++)
@@ -197,9 +262,9 @@ static void load_x(const struct engine *e, struct wide_lane *l, const float *x, 
     }
 }
 
-static void store_x(const struct engine *e, const float *from, float *x, size_t n)
+static void store_x(const struct desk *desk, const float *from, float *x, size_t n)
 {
-    const struct net *net = &e->tape.net;
+    const struct net *net = &desk->t->net;
     size_t channels = net->in.c, pixels = net->in.h * net->in.w, d = channels * pixels;
 
     for (size_t s = 0; s < n; s++) {
@@ -210,10 +275,10 @@ static void store_x(const struct engine *e, const float *from, float *x, size_t 
     }
 }
 
-static void seed_ones(const struct engine *e, struct wide_lane *l, size_t n)
+static void seed_ones(const struct desk *desk, size_t n)
 {
-    for (size_t i = 0; i < wide_tile(e); i++)
-        l->seed[i] = i < n ? 1.0f : 0.0f;
+    for (size_t i = 0; i < desk->t->bundles * WIDE; i++)
+        desk->seed[i] = i < n ? 1.0f : 0.0f;
 }
 
 /* ---- operations ---- */
@@ -221,46 +286,47 @@ static void seed_ones(const struct engine *e, struct wide_lane *l, size_t n)
 static enum ebm_status wide_energy(struct engine *e, size_t lane, const float *x, size_t n,
                                    float *energy, struct ebm_error *err)
 {
-    enum ebm_status st = check_call(e, lane, n, err);
+    enum ebm_status st = check_call(e, lane, n, wide_tile(e), err);
 
     if (st != EBM_OK)
         return st;
-    struct wide_lane *l = &e->lane[lane];
-    load_x(e, l, x, n);
-    wide_tape_forward(&e->tape, memory(e, l), false);
-    memcpy(energy, arena(l, e->tape.energy), n * sizeof *energy);
+    struct desk d = desk_of(e, TAPE_TILE, lane);
+    load_x(&d, x, n);
+    wide_tape_forward(d.t, d.m, false);
+    memcpy(energy, arena(&d, d.t->energy), n * sizeof *energy);
     return EBM_OK;
 }
 
 static enum ebm_status wide_grad_input(struct engine *e, size_t lane, const float *x, size_t n,
                                        float *energy, float *grad, struct ebm_error *err)
 {
-    enum ebm_status st = check_call(e, lane, n, err);
+    enum ebm_status st = check_call(e, lane, n, wide_tile(e), err);
 
     if (st != EBM_OK)
         return st;
-    struct wide_lane *l = &e->lane[lane];
-    load_x(e, l, x, n);
-    seed_ones(e, l, n);
-    bool bf16 = e->tape.operands != WIDE_FLOAT;
-    wide_tape_forward(&e->tape, memory(e, l), bf16);
-    const float *g = wide_tape_backward(&e->tape, memory(e, l), bf16, l->seed);
-    memcpy(energy, arena(l, e->tape.energy), n * sizeof *energy);
-    store_x(e, g, grad, n);
+    struct desk d = desk_of(e, e->chains, lane);
+    bool bf16 = d.t->operands != WIDE_FLOAT;
+    load_x(&d, x, n);
+    seed_ones(&d, n);
+    wide_tape_forward(d.t, d.m, bf16);
+    const float *g = wide_tape_backward(d.t, d.m, bf16, d.seed);
+    memcpy(energy, arena(&d, d.t->energy), n * sizeof *energy);
+    store_x(&d, g, grad, n);
     return EBM_OK;
 }
 
 struct visit {
     const struct engine *e;
-    struct wide_lane *l;
+    const struct desk *d;
+    const struct wide_lane *l;
 };
 
 static void add_gradient(void *arg, const struct wide_node *n, const float *gradient)
 {
     const struct visit *v = arg;
-    size_t i = (size_t)(n - v->e->tape.node);
+    const struct wide_tape *t = v->d->t;
 
-    wide_grad_add(&v->e->plan[i], v->e->tape.isa, v->e->tape.bundles, arena(v->l, n->in), gradient,
+    wide_grad_add(&v->e->plan[n - t->node], t->isa, t->bundles, arena(v->d, n->in), gradient,
                   v->l->scratch, v->l->grad);
 }
 
@@ -269,27 +335,27 @@ wide_grad_params(struct engine *e, size_t lane, const float *x, size_t n,
                  void (*weigh)(void *arg, const float *energy, float *weight, size_t n), void *arg,
                  float *energy, float *grad, struct ebm_error *err)
 {
-    enum ebm_status st = check_call(e, lane, n, err);
+    enum ebm_status st = check_call(e, lane, n, wide_tile(e), err);
 
     if (st != EBM_OK)
         return st;
-    struct wide_lane *l = &e->lane[lane];
-    struct visit v = {e, l};
-    load_x(e, l, x, n);
-    memset(l->seed, 0, wide_tile(e) * sizeof *l->seed);
-    wide_tape_forward(&e->tape, memory(e, l), false);
-    memcpy(energy, arena(l, e->tape.energy), n * sizeof *energy);
-    weigh(arg, energy, l->seed, n);
-    l->grad = grad;
-    wide_tape_visit(&e->tape, memory(e, l), l->seed, add_gradient, &v);
+    struct desk d = desk_of(e, TAPE_TILE, lane);
+    struct visit v = {e, &d, &e->lane[lane]};
+    load_x(&d, x, n);
+    memset(d.seed, 0, wide_tile(e) * sizeof *d.seed);
+    wide_tape_forward(d.t, d.m, false);
+    memcpy(energy, arena(&d, d.t->energy), n * sizeof *energy);
+    weigh(arg, energy, d.seed, n);
+    e->lane[lane].grad = grad;
+    wide_tape_visit(d.t, d.m, d.seed, add_gradient, &v);
     return EBM_OK;
 }
 
 /* The update of all bundles after step k's gradient. */
-static void langevin_step(const struct engine *e, struct wide_lane *l, struct engine_chain *c,
-                          uint32_t k, const float *grad)
+static void langevin_step(const struct desk *d, struct engine_chain *c, size_t tile, uint32_t k,
+                          const float *grad)
 {
-    const struct wide_tape *t = &e->tape;
+    const struct wide_tape *t = d->t;
     double squares[WIDE];
     struct wide_update u = {.sampler = c->sampler,
                             .noise = c->noise,
@@ -298,41 +364,44 @@ static void langevin_step(const struct engine *e, struct wide_lane *l, struct en
                             .channels = t->net.in.c,
                             .pixels = t->net.in.h * t->net.in.w,
                             .squares = squares,
-                            .scratch = arena(l, t->noise)};
-    const float *energy = arena(l, t->energy);
+                            .scratch = arena(d, t->noise)};
+    const float *energy = arena(d, t->energy);
 
-    c->grad_norm_last = c->last_energy_sum = 0.0;
-    for (size_t b = 0; b * WIDE < c->n; b++) {
-        u.first_chain = c->first_chain + (uint32_t)(b * WIDE);
-        u.x = arena(l, t->x) + b * t->x_vectors * WIDE;
+    for (size_t first = 0; first < c->n; first += WIDE) {
+        struct engine_norms *norms = &c->norms[first / tile];
+        size_t b = first / WIDE;
+        if (first % tile == 0)
+            norms->grad_last = norms->energy_last = 0.0;
+        u.first_chain = c->first_chain + (uint32_t)first;
+        u.x = arena(d, t->x) + b * t->x_vectors * WIDE;
         u.grad = grad + b * t->x_vectors * WIDE;
         t->isa->update(&u);
-        for (size_t s = 0; s < WIDE && b * WIDE + s < c->n; s++) {
-            c->grad_norm_last += sqrt(squares[s]);
-            c->last_energy_sum += (double)energy[b * WIDE + s];
+        for (size_t s = 0; s < WIDE && first + s < c->n; s++) {
+            norms->grad_last += sqrt(squares[s]);
+            norms->energy_last += (double)energy[first + s];
         }
+        if ((first + WIDE) % tile == 0 || first + WIDE >= c->n)
+            norms->grad_sum += norms->grad_last;
     }
-    c->grad_norm_sum += c->grad_norm_last;
 }
 
 static enum ebm_status wide_langevin(struct engine *e, size_t lane, struct engine_chain *c,
                                      struct ebm_error *err)
 {
-    enum ebm_status st = check_call(e, lane, c->n, err);
-    bool bf16 = e->tape.operands != WIDE_FLOAT;
+    enum ebm_status st = check_call(e, lane, c->n, wide_chains(e), err);
 
     if (st != EBM_OK)
         return st;
-    struct wide_lane *l = &e->lane[lane];
-    load_x(e, l, c->x, c->n);
-    seed_ones(e, l, c->n);
-    c->grad_norm_sum = c->grad_norm_last = c->last_energy_sum = 0.0;
+    struct desk d = desk_of(e, e->chains, lane);
+    bool bf16 = d.t->operands != WIDE_FLOAT;
+    load_x(&d, c->x, c->n);
+    seed_ones(&d, c->n);
+    memset(c->norms, 0, sizeof c->norms);
     for (int64_t k = 0; k < c->sampler->steps; k++) {
-        wide_tape_forward(&e->tape, memory(e, l), bf16);
-        langevin_step(e, l, c, (uint32_t)k,
-                      wide_tape_backward(&e->tape, memory(e, l), bf16, l->seed));
+        wide_tape_forward(d.t, d.m, bf16);
+        langevin_step(&d, c, wide_tile(e), (uint32_t)k, wide_tape_backward(d.t, d.m, bf16, d.seed));
     }
-    store_x(e, arena(l, e->tape.x), c->x, c->n);
+    store_x(&d, arena(&d, d.t->x), c->x, c->n);
     return EBM_OK;
 }
 
@@ -342,6 +411,7 @@ const struct engine_ops engine_wide = {
     .destroy = wide_destroy,
     .notice = wide_notice,
     .tile = wide_tile,
+    .chains = wide_chains,
     .set_params = wide_set_params,
     .energy = wide_energy,
     .grad_input = wide_grad_input,
