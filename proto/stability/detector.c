@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    VERSION = 7,
+    VERSION = 8,
     QUIET_ENDS = 10, /* iterations below halfway that end an onset */
     TOGETHER = 100,  /* rules that fire within so many iterations count together */
     TRIP_WEIGHT = 2,
@@ -285,7 +285,9 @@ static void watch_one(struct detector *d, enum detector_signal s, double share, 
     if (share >= 0.5 && w->since == 0)
         w->since = step;
     else if (w->quiet >= QUIET_ENDS)
-        w->since = 0;
+        w->since = w->left = 0;
+    if (share >= 1 && w->left == 0)
+        w->left = step;
     bool holds = detector_signal_over(d, s) >= detector_rules[s].need;
     w->held = holds ? w->held + 1 : 0;
     if (holds)
@@ -330,13 +332,21 @@ static uint64_t onset_of(const struct detector *d, uint64_t step)
     return trusted_before(d, onset);
 }
 
+/* Of a logarithm: where that ends, at TINY, is 0. */
+static double level_of(double signal)
+{
+    double level = exp(signal);
+
+    return level > 2 * TINY ? level : 0;
+}
+
 static void explain(const struct detector *d, const struct detector_limits *l,
                     enum detector_signal s, double signal, uint64_t step, char *text, size_t size)
 {
     const struct rule *r = &detector_rules[s];
     const struct detector_watch *w = &d->watch[s];
     double median = d->baseline[s].median;
-    uint64_t since = w->since != 0 ? w->since : step;
+    uint64_t left = w->left != 0 ? w->left : step;
 
     if (s == SIGNAL_GAP && is_one_sided(d) && w->fired == 0)
         snprintf(text, size, "%s (%.4g) has had one sign for %.0f steps and has grown", r->what,
@@ -344,14 +354,14 @@ static void explain(const struct detector *d, const struct detector_limits *l,
     else if (s == SIGNAL_GAP)
         snprintf(text, size,
                  "%s is %.4g, %.1f deviations from its healthy %.4g, since step %" PRIu64, r->what,
-                 signal, fabs(signal - median) / spread_of(d), median, since);
+                 signal, fabs(signal - median) / spread_of(d), median, left);
     else if (s == SIGNAL_MEAN || s == SIGNAL_FRESH)
         snprintf(text, size, "%s left its band (%.3g, healthy %.3g) at step %" PRIu64, r->what,
                  signal * (s == SIGNAL_MEAN ? l->range : 1),
-                 median * (s == SIGNAL_MEAN ? l->range : 1), since);
+                 median * (s == SIGNAL_MEAN ? l->range : 1), left);
     else
         snprintf(text, size, "%s left its band (%.4g, healthy %.4g) at step %" PRIu64, r->what,
-                 exp(signal), exp(median), since);
+                 level_of(signal), level_of(median), left);
 }
 
 /* Far out in several ways at once: no need to wait for the windows. A blow
@@ -477,7 +487,7 @@ static void trip_dead(const struct detector *d, uint64_t step, struct detector_j
     out->verdict = VERDICT_TRIP;
     out->suspicion = 1;
     out->signal = SIGNAL_LANGEVIN;
-    out->onset = trusted_before(d, step - d->dead + 1);
+    out->onset = onset_of(d, step - d->dead + 1); /* a net that died slowly was ill before */
     snprintf(out->reason, sizeof out->reason,
              "the net is dead: r_t is 0 since step %" PRIu64
              ", so the energy does not depend on the samples",
@@ -537,6 +547,7 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
     bool warm = d->healthy >= l->warmup;
 
     *out = (struct detector_judgement){.onset = step};
+    note_band(d, l, out);
     if (is_hard(l, value)) {
         out->verdict = VERDICT_TRIP;
         out->suspicion = 1;
@@ -587,5 +598,4 @@ void detector_feed(struct detector *d, const struct detector_limits *l, uint64_t
         remember(d, l, signal);
     if (warm)
         judge(d, l, signal, share, step, out);
-    note_band(d, l, out);
 }

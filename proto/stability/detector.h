@@ -70,6 +70,7 @@ struct detector_limits {
 struct detector_watch {
     uint64_t over;  /* bit i: the signal was beyond its limit i iterations ago */
     uint64_t since; /* step from which it has been halfway there; 0: it is not */
+    uint64_t left;  /* first step since then that was beyond the limit; 0: none was */
     uint64_t fired; /* step at which the rule last held; 0 = never */
     uint64_t quiet; /* iterations since it was halfway */
     uint64_t held;  /* iterations in a row in which the rule has held */

@@ -365,9 +365,29 @@ static void a_dead_net_trips_in_twenty_steps(void **state)
         run_healthy(&s, 1);
         assert_int_equal(s.trips, 0);
         assert_int_equal(run_until_trip(&s, 100, kill_net), before + 40);
-        assert_int_equal(s.j.onset, before + 21);
+        /* It knows of the first time, once it knows what is healthy. */
+        assert_int_equal(s.j.onset, before + (before == 0 ? 21 : 1));
         assert_non_null(strstr(s.j.reason, "the net is dead"));
     }
+}
+
+static void die_slowly(struct stage *s, uint64_t since)
+{
+    s->value[METRIC_LANGEVIN_GRAD] *= since < 40 ? exp2(-(double)since / 4) : 0;
+}
+
+/* What came before its death is not trusted either. */
+static void a_net_that_dies_slowly_was_ill_before(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    open_stage(&s, 11);
+    run_healthy(&s, 1500);
+    assert_int_equal(run_until_trip(&s, 100, die_slowly), 1559);
+    assert_non_null(strstr(s.j.reason, "the net is dead: r_t is 0 since step 1540"));
+    assert_in_range(s.j.onset, 1501, 1525);
+    assert_true(s.j.langevin_low > 0 && s.j.langevin_high > s.j.langevin_low);
 }
 
 static void lift_langevin(struct stage *s, uint64_t since)
@@ -496,6 +516,7 @@ int main(void)
         cmocka_unit_test(slow_drift_is_healthy),
         cmocka_unit_test(off_it_sees_hard_signs_only),
         cmocka_unit_test(a_dead_net_trips_in_twenty_steps),
+        cmocka_unit_test(a_net_that_dies_slowly_was_ill_before),
         cmocka_unit_test(a_copy_of_the_state_goes_on_the_same),
         cmocka_unit_test(median_and_deviation),
         cmocka_unit_test(samples_that_do_not_come_back_are_a_trip),
