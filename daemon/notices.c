@@ -22,7 +22,7 @@
 #include "replan.h"
 #include "unit.h"
 
-enum { AGAIN_MS = 10000, NAME_SIZE = 32 };
+enum { AGAIN_MS = 10000, DEATHS_MAX = 5, NAME_SIZE = 32 };
 
 static void start_effect(struct daemon *d, int64_t id, int64_t number);
 
@@ -233,7 +233,7 @@ static void drop_run(struct notice_run *r)
     *r = (struct notice_run){.pidfd = -1};
 }
 
-static void reap(struct daemon *d, struct notice_run *r)
+static void reap(struct notice_run *r)
 {
     siginfo_t info = {.si_pid = 0};
 
@@ -246,8 +246,34 @@ static void reap(struct daemon *d, struct notice_run *r)
         return;
     log_warn("notice", "notice=%" PRId64 " job=%" PRId64 " signal=%d", r->id, r->job,
              info.si_status);
-    drop_run(r); /* it is still due */
-    d->notices.start_ms = clock_mono_ms() + AGAIN_MS;
+    /* Its place waits with it, so that no other does. */
+    if (++r->deaths < DEATHS_MAX)
+        r->again_ms = clock_mono_ms() + AGAIN_MS;
+}
+
+/* Effect: id is a notice whose process was killed. */
+static void again_effect(struct daemon *d, int64_t id, int64_t number)
+{
+    struct notice_run *r = find_run(d, has_id, id);
+    struct store_notice n;
+    struct ebm_error err;
+
+    (void)number;
+    if (r == NULL || r->again_ms == 0)
+        return;
+    unsigned deaths = r->deaths;
+    enum ebm_status rc = store_notice_due(d->store, r->job - 1, &n, &err);
+    if (rc == EBM_OK && n.id != id) {
+        drop_run(r);
+        return;
+    }
+    if (rc == EBM_OK)
+        rc = start_one(d, r, &n, &err);
+    r->deaths = deaths;
+    if (rc == EBM_OK)
+        return;
+    log_error("notice", "notice=%" PRId64 " error=\"%s\"", id, err.text);
+    r->again_ms = clock_mono_ms() + AGAIN_MS;
 }
 
 void notices_look(struct daemon *d)
@@ -258,7 +284,7 @@ void notices_look(struct daemon *d)
     for (int i = 0; i < n; i++) {
         struct notice_run *r = find_run(d, has_id, (int64_t)e[i].data.u64);
         if (r != NULL && r->pidfd >= 0)
-            reap(d, r);
+            reap(r);
     }
 }
 
@@ -318,18 +344,25 @@ void notices_settle(struct daemon *d, int64_t now_ms)
         all->settle_ms = 0;
     for (size_t i = 0; i < NOTICES_AT_ONCE && all->settle_ms == 0; i++) {
         struct notice_run *r = &all->run[i];
-        if (r->id != 0 && r->pidfd < 0 && !r->settling)
+        if (r->again_ms != 0 && now_ms >= r->again_ms)
+            outbox_put_effect(&d->outbox, again_effect, r->id, 0);
+        else if (r->id != 0 && r->pidfd < 0 && r->again_ms == 0 && !r->settling)
             settle_one(d, r);
     }
 }
 
 int64_t notices_due(const struct daemon *d)
 {
-    int64_t start = d->notices.start_ms, settle = d->notices.settle_ms;
+    const struct notices *all = &d->notices;
+    int64_t due = INT64_MAX;
 
-    if (start == 0 || (settle != 0 && settle < start))
-        start = settle;
-    return start != 0 ? start : INT64_MAX;
+    for (size_t i = 0; i < NOTICES_AT_ONCE + 2; i++) {
+        int64_t at = i < NOTICES_AT_ONCE    ? all->run[i].again_ms
+                     : i == NOTICES_AT_ONCE ? all->start_ms
+                                            : all->settle_ms;
+        due = at != 0 && at < due ? at : due;
+    }
+    return due;
 }
 
 void notices_doubt(struct daemon *d)

@@ -21,9 +21,11 @@ struct notice_run {
     int64_t id; /* of the notice; 0: this place is empty */
     int64_t job;
     pid_t pid;
-    int pidfd;     /* -1 once it has ended */
-    bool told;     /* how it ended */
-    bool settling; /* its end is in the turn under way */
+    int pidfd;        /* -1 once it has ended */
+    bool told;        /* how it ended */
+    bool settling;    /* its end is in the turn under way */
+    unsigned deaths;  /* it was killed so often, */
+    int64_t again_ms; /* and is told again then; 0: it is not */
 };
 
 struct notices {

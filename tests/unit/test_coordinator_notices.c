@@ -363,10 +363,34 @@ static void one_that_is_killed_is_told_again(void **state)
     STAGE_UNTIL(s, lines_of(s, "begun") == 1);
     open_gate(s);
     kill(s->daemon.notices.run[0].pid, SIGKILL);
-    STAGE_UNTIL(s, count_due(s) == 0 || s->daemon.notices.start_ms != 0);
-    s->daemon.notices.start_ms = clock_mono_ms(); /* the wait is over */
+    STAGE_UNTIL(s, count_due(s) == 0 || s->daemon.notices.run[0].again_ms != 0);
+    if (count_due(s) > 0)
+        s->daemon.notices.run[0].again_ms = clock_mono_ms(); /* the wait is over */
     STAGE_UNTIL(s, count_due(s) == 0);
     assert_true(lines_of(s, "told") >= 1);
+}
+
+/* It holds up no other job, and is given up in the end. */
+static void one_that_is_killed_each_time_is_given_up(void **state)
+{
+    struct stage *s = *state;
+    struct notice_run *r = &s->daemon.notices.run[0];
+    int64_t job = SUBMIT(s, .hold = true, .set = {"on_event.command=kill -9 $PPID", TELL_ALL});
+    int64_t other = SUBMIT(s, .hold = true, .set = {NOTE, TELL_ALL});
+
+    stage_change(s, job, "cancel");
+    STAGE_UNTIL(s, r->again_ms != 0);
+    stage_change(s, other, "cancel");
+    STAGE_UNTIL(s, lines_of(s, "told") == 1);
+    for (unsigned deaths = 1; deaths < 5; deaths++) {
+        STAGE_UNTIL(s, r->again_ms != 0);
+        assert_int_equal(r->deaths, deaths);
+        r->again_ms = clock_mono_ms();
+        STAGE_UNTIL(s, r->deaths != deaths);
+    }
+    STAGE_UNTIL(s, count_due(s) == 0);
+    assert_int_equal(stage_events(s, job, "not-told"), 1);
+    assert_int_equal(stage_events(s, other, "not-told"), 0);
 }
 
 /* A missing program delays, and loses nothing. */
@@ -405,6 +429,7 @@ int main(void)
         T(a_notifier_outlives_ebmd),
         T(what_was_not_told_is_told_by_the_next),
         T(one_that_is_killed_is_told_again),
+        T(one_that_is_killed_each_time_is_given_up),
         T(a_start_that_fails_comes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
