@@ -193,6 +193,7 @@ struct live *attempt_adopt(struct daemon *d, const struct store_job *job,
     memcpy(l->token, a->token, sizeof l->token);
     l->slots = count_slots(d, job, a);
     l->step = a->last_step > a->from_step ? a->last_step : a->from_step;
+    l->judged = a->from_step;
     l->heard_ms = clock_mono_ms();
     rate_begin(&l->rate, l->step, l->heard_ms);
     return l;

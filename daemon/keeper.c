@@ -112,14 +112,17 @@ enum ebm_status keeper_judge(struct daemon *d, const struct store_job *job, stru
 
 /* ---- acting ---- */
 
-/* How far the run has come without a suspicion that stands. */
+/* How far the run has come without a suspicion that stands. Only a heartbeat
+ * tells: rows and checkpoints may come before it, and without a live attempt
+ * nobody knows. */
 static uint64_t clean_until(const struct daemon *d, const struct store_job *job)
 {
     const struct live *l = live_find(&d->live, job->id);
-    uint64_t step = l != NULL && l->step > job->step ? l->step : job->step;
-    uint64_t since = l != NULL ? l->standing.suspect_since : 0;
 
-    return since > 0 && since <= step ? since - 1 : step;
+    if (l == NULL)
+        return 0;
+    uint64_t since = l->standing.suspect_since;
+    return since > 0 && since <= l->judged ? since - 1 : l->judged;
 }
 
 static enum ebm_status promote(struct daemon *d, const struct store_job *job,

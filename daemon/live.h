@@ -67,6 +67,7 @@ struct live {
     double langevin_grad, energy_gap;
     bool has_metrics, is_finite;
     struct standing standing; /* of the newest heartbeat */
+    uint64_t judged;          /* its step; before one comes, where the attempt began */
     struct upload upload;
 };
 

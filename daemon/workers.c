@@ -224,6 +224,8 @@ static void on_heartbeat(struct daemon *d, const struct arrival *a)
     if (l->command_last < l->command_seen)
         l->command_last = l->command_seen;
     note_step(l, a->m->heartbeat->step);
+    if (a->m->heartbeat->step <= l->step)
+        l->judged = a->m->heartbeat->step;
     if (a->m->heartbeat->stability != NULL)
         standing_read(a->m->heartbeat->stability, &l->standing);
     begin_rate(l);

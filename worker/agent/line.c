@@ -169,6 +169,8 @@ static int64_t end_tick(struct line *l, int64_t now)
         return INT64_MAX;
     if (now < l->end_ms)
         return l->end_ms;
+    l->beat_ms = now; /* how it stands in its last step */
+    beat_tick(l, now);
     read_ending(l, &ending);
     body.outcome = ending.outcome;
     body.reason = ending.reason;
