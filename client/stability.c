@@ -122,9 +122,13 @@ static bool has_come_on(const struct inquiry *q)
 {
     uint64_t furthest = 0;
 
-    for (size_t i = 0; i < q->history.reply->n_attempts; i++)
-        if (q->attempt[i].diverged && q->attempt[i].last_step > furthest)
-            furthest = q->attempt[i].last_step;
+    for (size_t i = 0; i < q->history.reply->n_attempts; i++) {
+        const Ebm__Attempt *a = q->history.reply->attempts[i];
+        if (strcmp(a->cause, "rollback") == 0 && strcmp(a->actor, "ebmd") != 0)
+            furthest = 0; /* a person began anew */
+        if (q->attempt[i].diverged && a->last_step > furthest)
+            furthest = a->last_step;
+    }
     return inquiry_job(q)->step >= furthest + (uint64_t)q->spec.stability.clean_steps;
 }
 

@@ -29,6 +29,10 @@ static bool look(void *arg, const struct store_attempt *a)
 {
     struct furthest *f = arg;
 
+    /* A person who goes back begins anew from there. */
+    if (a->attempt <= f->before && strcmp(a->cause, "rollback") == 0 &&
+        strcmp(a->actor, "ebmd") != 0)
+        *f = (struct furthest){.before = f->before};
     if (a->attempt >= f->before || strcmp(a->outcome, "diverged") != 0)
         return true;
     f->any = true;

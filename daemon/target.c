@@ -152,7 +152,7 @@ static enum ebm_status take(const struct store_checkpoint *c, const char *as, ch
                         c->id, c->step);
     snprintf(why, TARGET_WHY_MAX, "%s%s", as,
              has_health(c, "suspect")
-                 ? "; it is suspect: the run diverged after it, before it had proved healthy"
+                 ? "; it is suspect: the run diverged after it, from where it is not trusted"
                  : "");
     return EBM_OK;
 }

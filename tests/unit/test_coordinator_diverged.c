@@ -177,6 +177,31 @@ static void the_ladder_begins_again_after_progress(void **state)
     }
 }
 
+/* What happened further on counts no more for budget and ladder. */
+static void a_person_who_goes_back_begins_anew(void **state)
+{
+    struct stage *s = *state;
+    struct actor a;
+    char to[16];
+    int64_t id[5], job = SUBMIT(s, .set = {"stability.clean_steps=100", "checkpoint.keep_last=9"});
+
+    actor_start(&a, s, job, 0);
+    actor_train_to(&a, id, 5, 260);
+    actor_end_with(s, &a, "diverged", 1);
+    stage_wait_attempt(s, job, 2);
+    actor_start(&a, s, job, 155);
+    snprintf(to, sizeof to, "c%d", (int)id[0]);
+    stage_rollback(s, job, to);
+    actor_end_with(s, &a, "stopped", 0);
+    stage_wait_attempt(s, job, 3);
+    assert_int_equal(stage_attempt(s, job, 3).from_step, 50);
+    for (uint32_t n = 3; n <= 4; n++) {
+        actor_live_through(s, job, n == 3 ? 120 : 230, "diverged");
+        stage_wait_attempt(s, job, n + 1);
+        assert_int_equal(stage_job(s, job).rollbacks_used, 1);
+    }
+}
+
 /* What diverged before it proved itself is not trusted again. */
 static void on_probation_each_gets_one_chance(void **state)
 {
@@ -310,6 +335,7 @@ int main(void)
         T(an_onset_reaches_back),
         T(a_run_that_is_not_rolled_back_marks_it_all_the_same),
         T(the_ladder_begins_again_after_progress),
+        T(a_person_who_goes_back_begins_anew),
         T(on_probation_each_gets_one_chance),
         T(without_a_checkpoint_it_starts_anew),
         T(rollbacks_are_bounded),
