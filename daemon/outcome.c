@@ -88,7 +88,9 @@ static const char diverged[] = "diverged: ";
 
 bool outcome_says_diverged(const char *job_reason)
 {
-    return strncmp(job_reason, diverged, strlen(diverged)) == 0;
+    /* "diverged: ...", or an order that came first: "paused on request (diverged: ...)" */
+    return strncmp(job_reason, diverged, strlen(diverged)) == 0 ||
+           strstr(job_reason, "(diverged: ") != NULL;
 }
 
 static void end_diverged(const struct outcome_case *c, struct outcome *out)
@@ -109,8 +111,8 @@ static void end_diverged(const struct outcome_case *c, struct outcome *out)
     } else {
         out->event = JOB_EV_DIVERGED;
         if (c->rollbacks_used > 0)
-            snprintf(out->job_reason, sizeof out->job_reason, "%u rollbacks did not help: %.280s",
-                     c->rollbacks_used, why);
+            snprintf(out->job_reason, sizeof out->job_reason, "%u rollback%s did not help: %.280s",
+                     c->rollbacks_used, c->rollbacks_used == 1 ? "" : "s", why);
         else
             snprintf(out->job_reason, sizeof out->job_reason, "%.300s", why);
     }

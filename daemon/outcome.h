@@ -49,7 +49,7 @@ struct outcome {
 
 void outcome_decide(const struct outcome_case *c, struct outcome *out);
 
-/* Whether this reason is that of a job that diverged and was paused for it. */
+/* Whether this reason of a paused job tells that it has diverged. */
 bool outcome_says_diverged(const char *job_reason);
 
 /* Whether a worker may report this word. */

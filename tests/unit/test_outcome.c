@@ -311,6 +311,15 @@ static void giving_up_says_what_was_tried(void **state)
     assert_non_null(strstr(o.job_reason, "3 rollbacks did not help: gap"));
 }
 
+static void a_reason_tells_of_a_divergence(void **state)
+{
+    (void)state;
+    assert_true(outcome_says_diverged("diverged: the net is dead"));
+    assert_true(outcome_says_diverged("paused on request (diverged: the net is dead)"));
+    assert_false(outcome_says_diverged("paused on request"));
+    assert_false(outcome_says_diverged("disk full: it diverged: or not"));
+}
+
 static void an_order_says_who_asked_and_how_it_went(void **state)
 {
     (void)state;
@@ -341,6 +350,7 @@ int main(void)
         cmocka_unit_test(delays_double_up_to_half_a_minute),
         cmocka_unit_test(a_crash_says_how),
         cmocka_unit_test(giving_up_says_what_was_tried),
+        cmocka_unit_test(a_reason_tells_of_a_divergence),
         cmocka_unit_test(an_order_says_who_asked_and_how_it_went),
     };
 
