@@ -9,8 +9,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAUSE_S = 0.02  # idle threads of the one before stop spinning
 
-VARIANTS = {"torch": ("eager", "channels-last", "compile", "bf16", "compile-bf16"),
-            "jax": ("fp32", "fp32-unrolled", "bf16-unrolled"),
+VARIANTS = {"torch": ("eager", "channels-last", "compile", "bf16", "bf16-channels-last",
+                      "compile-bf16"),
+            "jax": ("fp32", "fp32-unrolled", "bf16", "bf16-unrolled"),
             "tensorflow": ("graph", "xla", "bf16")}
 
 # Memory that is freed stays with the process, as the guides of the peers have

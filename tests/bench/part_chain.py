@@ -73,7 +73,11 @@ def measure(args, net, threads):
     found = start_ours(args, net, threads)
     ours = found[0]
     found += start_peers(args, net, threads, "chain", args.steps)
-    more = lambda c: c is ours and threads == 1 and [c.run(work) for work in WORKS]
+    def more(c):
+        for work in WORKS if c is ours and threads == 1 else ():
+            if not c.run(work):
+                raise SystemExit(f"bench_chain died at '{work}': see {c.log}")
+
     take_turns(found, "chain", args.rounds, more)
     rows = rows_of(found, "chain", args.steps,
                    float(ours.ready["flop"]) * args.batch * args.steps)

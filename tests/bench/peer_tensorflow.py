@@ -1,5 +1,5 @@
 """TensorFlow: chain and training step are each one tf.function, a graph of its
-own kernels or compiled (xla), the chain as a loop or unrolled."""
+own kernels or compiled (xla), the chain as a loop."""
 import math
 import os
 
@@ -34,7 +34,7 @@ class Net:
         tf.config.threading.set_inter_op_parallelism_threads(1)
         self.work, self.params = work, parameters(work)
         self.precision = tf.bfloat16 if "bf16" in variant else tf.float32
-        self.turns = range(work.steps) if "unrolled" in variant else tf.range(work.steps)
+        self.turns = tf.range(work.steps)
         c, h, w = work.shape
         self.shape = (h, w, c)
 

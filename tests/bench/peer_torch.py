@@ -1,4 +1,4 @@
-"""PyTorch: eager, channels-last, compile, bf16, compile-bf16."""
+"""PyTorch: eager, channels-last or compiled, in fp32 and bf16."""
 import copy
 import math
 
