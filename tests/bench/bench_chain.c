@@ -200,8 +200,9 @@ static void do_norms(struct bench *b)
     double squares[WIDE];
 
     for (int64_t step = 0; step < b->spec.sampler.steps; step++)
-        for (size_t at = 0; at + WIDE <= b->batch || at == 0; at += WIDE) {
-            add_squares(b->x + at * b->d, b->batch < WIDE ? b->batch * b->d / WIDE : b->d, squares);
+        for (size_t at = 0; at < b->batch; at += WIDE) {
+            size_t n = b->batch - at < WIDE ? b->batch - at : WIDE;
+            add_squares(b->x + at * b->d, n * b->d / WIDE, squares);
             for (int l = 0; l < WIDE; l++)
                 norms += sqrt(squares[l]);
         }
@@ -242,6 +243,7 @@ static void do_amx(struct bench *b)
 /* ---- the first layer's input gradient ---- */
 
 static struct wide_pass first_pass;
+static const struct net_layer *first_layer;
 static float *first_source, *first_weights, *first_near, *first_grad;
 
 static void open_first(struct bench *b)
@@ -249,6 +251,9 @@ static void open_first(struct bench *b)
     struct ebm_error err;
     const struct net_layer *l = &b->net.layer[0];
 
+    while (l->weights == 0)
+        l++;
+    first_layer = l;
     if (wide_pass_build(&first_pass, wide_isa_best(), WIDE_FLOAT, l, wide_pass_back(l), NULL, 1,
                         &err) != EBM_OK)
         die("first layer", &err);
@@ -256,7 +261,7 @@ static void open_first(struct bench *b)
     first_grad = take(net_shape_size(l->in) * WIDE * sizeof(float));
     first_weights = take(wide_pass_bytes(&first_pass));
     first_near = take(wide_pass_near(&first_pass) * WIDE * sizeof(float));
-    wide_pass_pack(&first_pass, b->params, first_weights);
+    wide_pass_pack(&first_pass, b->params, 1, first_weights);
 }
 
 /* As the engine ends it where there are many channels. */
@@ -271,10 +276,9 @@ static void put_first(void *arg, const struct wide_sums *s)
 
 static void do_first(struct bench *b)
 {
-    struct net_layer *l = &b->net.layer[0];
-
     if (first_source == NULL)
         open_first(b);
+    const struct net_layer *l = first_layer;
     size_t tiles = (b->batch + WIDE - 1) / WIDE;
     for (size_t i = 0; i < tiles * (size_t)b->spec.sampler.steps; i++) {
         if (wide_pass_back(l) == WIDE_BY_TAP)
@@ -282,7 +286,7 @@ static void do_first(struct bench *b)
                              first_grad);
         else
             wide_pass_run(&first_pass, first_source, first_weights, NULL, first_near,
-                          (struct wide_ahead){0}, put_first, l);
+                          (struct wide_ahead){0}, put_first, (void *)l);
     }
 }
 

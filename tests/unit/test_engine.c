@@ -253,7 +253,7 @@ static void slow_processors_are_told(void **state)
         enum spec_precision precision;
         const char *word; /* NULL: nothing to say */
     } cases[] = {{"portable", PRECISION_FP32, "AVX-512"}, {"avx2", PRECISION_FP32, "AVX-512"},
-                 {"portable", PRECISION_BF16, "bf16"},    {"avx2", PRECISION_BF16, "bf16"},
+                 {"portable", PRECISION_BF16, "AVX-512"}, {"avx2", PRECISION_BF16, "no fast"},
                  {"avx512", PRECISION_FP32, NULL},        {"avx512", PRECISION_BF16, "bf16"},
                  {"avx512-bf16", PRECISION_FP32, NULL},   {"avx512-bf16", PRECISION_BF16, NULL},
                  {"avx512-amx", PRECISION_FP32, NULL},    {"avx512-amx", PRECISION_BF16, NULL}};

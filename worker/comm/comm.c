@@ -270,7 +270,7 @@ enum ebm_status comm_reduce(struct comm *c, const struct tree_plan *plan, struct
         if (st == EBM_OK)
             tree_vector_add(v, slots + (s->into - first) * bytes, from);
     }
-    if (st == EBM_OK && c->rank == 0)
+    if (st == EBM_OK && c->rank == 0 && result != slots)
         memcpy(result, slots, bytes);
     return st == EBM_OK ? comm_broadcast(c, result, bytes, err) : st;
 }

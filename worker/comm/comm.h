@@ -58,7 +58,7 @@ enum ebm_status comm_exchange(struct comm *c, size_t record, const void *send,
 
 /* Collective. Sums one vector per shard over the plan's tree. slots: the
  * vectors of this rank's shards, from `first` on, tree_vector_bytes apart;
- * they are used up. result, on every rank: the sum. */
+ * they are used up. result, on every rank: the sum; a single rank may give slots. */
 enum ebm_status comm_reduce(struct comm *c, const struct tree_plan *plan, struct tree_vector v,
                             unsigned char *slots, size_t first, unsigned char *result,
                             struct ebm_error *err);

@@ -3,12 +3,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SUM_WAYS = 8 };
+#include "engine/clones.h"
+
+enum { SUM_WAYS = 8, BLOCK = 1 << 14 };
 
 enum ebm_status optimizer_init(struct optimizer *o, const struct spec *spec, size_t params,
                                struct ebm_error *err)
 {
-    *o = (struct optimizer){.spec = spec, .params = params, .lr = spec->optimizer.lr};
+    *o = (struct optimizer){.spec = spec, .params = params, .lr = spec->optimizer.lr, .threads = 1};
     o->m = calloc(params, sizeof *o->m);
     o->v = calloc(params, sizeof *o->v);
     if (o->m != NULL && o->v != NULL)
@@ -46,40 +48,67 @@ double optimizer_clip(const struct optimizer *o, double norm)
     return most > 0 && norm > most ? most / norm : 1.0;
 }
 
-static void step_adam(struct optimizer *o, float *params, const float *gradient, double scale)
+/* Of a step: the same for all parameters. */
+struct rates {
+    float scale, rate, root, eps;
+    float keep_m, keep_v, take_m, take_v; /* of the moments, of the gradient */
+};
+
+static struct rates rates_of(const struct optimizer *o, double scale)
 {
     const double *beta = o->spec->optimizer.betas;
     double t = (double)o->t;
     double correct_m = 1 - pow(beta[0], t), correct_v = 1 - pow(beta[1], t);
-    float b1 = (float)beta[0], b2 = (float)beta[1], a = (float)(1 - beta[0]);
-    float b = (float)(1 - beta[1]), s = (float)scale, eps = (float)o->spec->optimizer.eps;
-    float rate = (float)(o->lr / correct_m);
-    float root = (float)(1 / sqrt(correct_v));
 
-    for (size_t i = 0; i < o->params; i++) {
-        float g = s * gradient[i];
-        o->m[i] = b1 * o->m[i] + a * g;
-        o->v[i] = b2 * o->v[i] + b * g * g;
-        params[i] -= rate * o->m[i] / (sqrtf(o->v[i]) * root + eps);
+    if (o->spec->optimizer.kind != OPTIMIZER_ADAM)
+        return (struct rates){.scale = (float)scale,
+                              .rate = (float)o->lr,
+                              .keep_m = (float)o->spec->optimizer.momentum};
+    return (struct rates){
+        .scale = (float)scale,
+        .rate = (float)(o->lr / correct_m),
+        .root = (float)(1 / sqrt(correct_v)),
+        .eps = (float)o->spec->optimizer.eps,
+        .keep_m = (float)beta[0],
+        .keep_v = (float)beta[1],
+        .take_m = (float)(1 - beta[0]),
+        .take_v = (float)(1 - beta[1]),
+    };
+}
+
+ENGINE_CLONES static void step_adam(struct rates r, float *restrict p, const float *restrict grad,
+                                    float *restrict m, float *restrict v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float g = r.scale * grad[i];
+        m[i] = r.keep_m * m[i] + r.take_m * g;
+        v[i] = r.keep_v * v[i] + r.take_v * g * g;
+        p[i] -= r.rate * m[i] / (sqrtf(v[i]) * r.root + r.eps);
     }
 }
 
-static void step_sgd(struct optimizer *o, float *params, const float *gradient, double scale)
+ENGINE_CLONES static void step_sgd(struct rates r, float *restrict p, const float *restrict grad,
+                                   float *restrict m, size_t n)
 {
-    float momentum = (float)o->spec->optimizer.momentum, rate = (float)o->lr;
-    float s = (float)scale;
-
-    for (size_t i = 0; i < o->params; i++) {
-        o->m[i] = momentum * o->m[i] + s * gradient[i];
-        params[i] -= rate * o->m[i];
+    for (size_t i = 0; i < n; i++) {
+        m[i] = r.keep_m * m[i] + r.scale * grad[i];
+        p[i] -= r.rate * m[i];
     }
 }
 
 void optimizer_step(struct optimizer *o, float *params, const float *gradient, double scale)
 {
+    long blocks = (long)((o->params + BLOCK - 1) / BLOCK);
+    bool adam = o->spec->optimizer.kind == OPTIMIZER_ADAM;
+
     o->t++;
-    if (o->spec->optimizer.kind == OPTIMIZER_ADAM)
-        step_adam(o, params, gradient, scale);
-    else
-        step_sgd(o, params, gradient, scale);
+    const struct rates r = rates_of(o, scale);
+#pragma omp parallel for num_threads((int)o->threads) schedule(static) if (o->threads > 1)
+    for (long b = 0; b < blocks; b++) {
+        size_t at = (size_t)b * BLOCK, n = o->params - at < BLOCK ? o->params - at : BLOCK;
+        if (adam)
+            step_adam(r, params + at, gradient + at, o->m + at, o->v + at, n);
+        else
+            step_sgd(r, params + at, gradient + at, o->m + at, n);
+    }
 }

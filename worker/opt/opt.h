@@ -13,6 +13,7 @@ struct optimizer {
     const struct spec *spec; /* borrowed: kind and constants */
     size_t params;           /* P */
     double lr;               /* of the next step; optimizer.lr at first */
+    size_t threads;          /* that share a step; 1 at first */
     uint64_t t;              /* steps taken with these moments */
     float *m;                /* owned, (P): Adam's first moment, or SGD's velocity */
     float *v;                /* owned, (P): Adam's second moment; zero for SGD */

@@ -59,7 +59,8 @@ static enum ebm_status open_batch(struct trainer *t, struct ebm_error *err)
     size_t own = t->mine.end - t->mine.first, chains = t->chains.end - t->chains.first;
 
     t->slots = aligned_zero(own * tree_vector_bytes(t->vector));
-    t->result = aligned_zero(tree_vector_bytes(t->vector));
+    /* One rank sums its slots up in place. */
+    t->result = comm_size(t->comm) == 1 ? t->slots : aligned_zero(tree_vector_bytes(t->vector));
     t->x = aligned_zero(chains * t->dim * sizeof *t->x);
     t->energy = aligned_zero(chains * sizeof *t->energy);
     t->sample = aligned_zero(chains * sizeof *t->sample);
@@ -118,6 +119,7 @@ static enum ebm_status open_parts(struct trainer *t, struct ebm_error *err)
         return st;
     lay_out(t);
     st = optimizer_init(&t->opt, t->spec, t->net->params, err);
+    t->opt.threads = t->threads;
     if (st == EBM_OK)
         st = tree_plan_init(&t->plan, t->shards, comm_size(t->comm), comm_rank(t->comm), err);
     if (st == EBM_OK)
@@ -168,8 +170,9 @@ void trainer_fini(struct trainer *t)
         t->ops->destroy(t->engine);
     dataset_close(t->data);
     free(t->params);
+    if (t->result != t->slots)
+        free(t->result);
     free(t->slots);
-    free(t->result);
     free(t->x);
     free(t->energy);
     free(t->sample);

@@ -88,7 +88,7 @@ static inline bool wide_pass_exists(const struct wide_pass *p)
 
 /* Bytes of packed weights. */
 size_t wide_pass_bytes(const struct wide_pass *p);
-void wide_pass_pack(const struct wide_pass *p, const float *params, void *packed);
+void wide_pass_pack(const struct wide_pass *p, const float *params, size_t threads, void *packed);
 
 /* Sums of some positions and channels, while they are near: (count, channels,
  * WIDE). In pairs, `channel` is even. */

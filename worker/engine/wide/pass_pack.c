@@ -18,7 +18,25 @@ ENGINE_INLINE uint32_t rounded(uint32_t bits)
     return (bits & 0x7fffffffu) > 0x7f800000u ? bits | 0x400000u : up;
 }
 
-/* Sixteen outputs of a row at most, with a constant width for the compiler. */
+/* The outputs of a row, of which a parameter is at from[output[o]]. */
+ENGINE_INLINE void pack_row(enum wide_operands operands, const uint32_t *low, const uint32_t *high,
+                            const uint32_t *output, uint32_t *out, const uint32_t width)
+{
+    if (operands == WIDE_FLOAT)
+        for (uint32_t o = 0; o < width; o++)
+            out[o] = low[output[o]];
+    else if (operands == WIDE_ROUNDED)
+        for (uint32_t o = 0; o < width; o++)
+            out[o] = rounded(low[output[o]]) & 0xffff0000u;
+    else if (high == NULL)
+        for (uint32_t o = 0; o < width; o++)
+            out[o] = rounded(low[output[o]]) >> 16;
+    else
+        for (uint32_t o = 0; o < width; o++)
+            out[o] = rounded(low[output[o]]) >> 16 | (rounded(high[output[o]]) & 0xffff0000u);
+}
+
+/* Sixteen outputs at most, with a constant width for the compiler. */
 ENGINE_INLINE void pack_rows(const struct wide_pass *p, const struct wide_block *block,
                              const uint32_t *params, uint32_t *out, const uint32_t width)
 {
@@ -26,18 +44,8 @@ ENGINE_INLINE void pack_rows(const struct wide_pass *p, const struct wide_block 
 
     for (size_t row = 0; row < p->rows; row++, out += width) {
         const uint32_t *at = p->row_at + row * p->numbers;
-        for (uint32_t o = 0; o < width; o++)
-            out[o] = params[at[0] + output[o]];
-        if (p->operands == WIDE_FLOAT)
-            continue;
-        for (uint32_t o = 0; o < width; o++)
-            out[o] = rounded(out[o]) & 0xffff0000u;
-        if (p->operands == WIDE_ROUNDED)
-            continue;
-        for (uint32_t o = 0; o < width; o++) {
-            uint32_t high = at[1] != WIDE_NO_ROW ? rounded(params[at[1] + output[o]]) : 0;
-            out[o] = out[o] >> 16 | (high & 0xffff0000u);
-        }
+        bool paired = p->numbers > 1 && at[1] != WIDE_NO_ROW;
+        pack_row(p->operands, params + at[0], paired ? params + at[1] : NULL, output, out, width);
     }
 }
 
@@ -77,11 +85,13 @@ static void pack_tiles(const struct wide_pass *p, const struct wide_block *block
     }
 }
 
-void wide_pass_pack(const struct wide_pass *p, const float *params, void *packed)
+void wide_pass_pack(const struct wide_pass *p, const float *params, size_t threads, void *packed)
 {
     const uint32_t *bits = (const uint32_t *)(const void *)params;
+    const long blocks = (long)p->blocks;
 
-    for (size_t i = 0; i < p->blocks; i++) {
+#pragma omp parallel for num_threads((int)threads) schedule(static) if (threads > 1)
+    for (long i = 0; i < blocks; i++) {
         uint32_t *out = (uint32_t *)packed + p->block[i].packed;
         (p->operands == WIDE_TILES ? pack_tiles : pack_block)(p, &p->block[i], bits, out);
     }

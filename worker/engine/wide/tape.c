@@ -287,7 +287,8 @@ void wide_tape_fini(struct wide_tape *t)
     memset(t, 0, sizeof *t);
 }
 
-void wide_tape_pack(const struct wide_tape *t, const float *params, unsigned char *store)
+void wide_tape_pack(const struct wide_tape *t, const float *params, size_t threads,
+                    unsigned char *store)
 {
     for (size_t i = 0; i < t->nodes; i++) {
         const struct wide_node *n = &t->node[i];
@@ -300,6 +301,6 @@ void wide_tape_pack(const struct wide_tape *t, const float *params, unsigned cha
                      {&n->backward_bf16, n->weights_back_bf16}};
         for (size_t k = 0; n->linear != NULL && k < sizeof packs / sizeof packs[0]; k++)
             if (wide_pass_exists(packs[k].pass))
-                wide_pass_pack(packs[k].pass, params, store + packs[k].weights);
+                wide_pass_pack(packs[k].pass, params, threads, store + packs[k].weights);
     }
 }

@@ -55,7 +55,8 @@ enum ebm_status wide_tape_build(struct wide_tape *t, const struct wide_isa *isa,
 void wide_tape_fini(struct wide_tape *t); /* also of a zeroed one */
 
 /* New parameters (P), of which biases are read where they are. */
-void wide_tape_pack(const struct wide_tape *t, const float *params, unsigned char *store);
+void wide_tape_pack(const struct wide_tape *t, const float *params, size_t threads,
+                    unsigned char *store);
 
 /* One lane's memory, and what is shared: the store, and the parameters. */
 struct wide_memory {

@@ -186,11 +186,14 @@ static enum ebm_status wide_create(const struct net *net, const struct engine_op
 static const char *wide_notice(const struct engine *e)
 {
     const struct wide_tape *t = &e->tape[e->chains];
+    bool slow = strncmp(t->isa->name, "avx512", 6) != 0;
 
     if (t->operands == WIDE_ROUNDED)
-        return "sampler.precision is bf16, but this processor has no fast products of bf16: "
-               "operands are rounded to it, at the speed of fp32";
-    if (strncmp(t->isa->name, "avx512", 6) != 0)
+        return slow ? "this processor has no AVX-512, which makes it several times slower, and no "
+                      "fast products of bf16: operands are rounded to it, at the speed of fp32"
+                    : "sampler.precision is bf16, but this processor has no fast products of bf16: "
+                      "operands are rounded to it, at the speed of fp32";
+    if (slow)
         return "this processor has no AVX-512: the same numbers, to rounding, several times slower";
     return NULL;
 }
@@ -210,7 +213,7 @@ static enum ebm_status wide_set_params(struct engine *e, const float *params, st
     (void)err;
     memcpy(e->params, params, e->tape[TAPE_TILE].net.params * sizeof *params);
     for (int k = 0; k <= e->chains; k++)
-        wide_tape_pack(&e->tape[k], e->params, e->store[k]);
+        wide_tape_pack(&e->tape[k], e->params, e->lanes, e->store[k]);
     e->ready = true;
     return EBM_OK;
 }
