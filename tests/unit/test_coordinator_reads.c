@@ -418,6 +418,29 @@ static void a_pin_keeps_and_its_end_lets_go(void **state)
     actor_close(&a);
 }
 
+/* What was under suspicion when the run was paused stays so, whatever is pinned. */
+static void a_pin_of_a_paused_job_proves_nothing(void **state)
+{
+    Ebm__Stability told = EBM__STABILITY__INIT;
+    struct stage *s = *state;
+    struct actor a;
+    int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9"});
+
+    actor_start(&a, s, job, 0);
+    told.verdict = (char *)"warn";
+    told.suspect_since = 160;
+    a.stability = &told;
+    actor_beat(&a, 10);
+    actor_train_to(&a, id, 5, 260);
+    stage_change(s, job, "pause");
+    assert_string_equal(actor_beat(&a, 261), "pause");
+    actor_end_with(s, &a, "paused", 0);
+    STAGE_UNTIL(s, stage_state(s, job) == JOB_PAUSED);
+    assert_int_equal(pin(s, id[4], true)->status, EBM_OK);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(stage_checkpoint(s, id[i]).health, i < 1 ? "healthy" : "probation");
+}
+
 /* ---- history ---- */
 
 static void history_tells_each_attempt(void **state)
@@ -462,6 +485,7 @@ int main(void)
         T(pictures_are_found_by_step_and_checkpoint),
         T(checkpoints_say_why_they_are_kept),
         T(a_pin_keeps_and_its_end_lets_go),
+        T(a_pin_of_a_paused_job_proves_nothing),
         T(history_tells_each_attempt),
     };
 
