@@ -203,7 +203,8 @@ enum ebm_status target_choose(const char *to, const struct store_checkpoint *row
     *index = n;
     why[0] = '\0';
     if (n == 0)
-        return ebm_fail(err, EBM_ENOTFOUND, "it has no checkpoint yet");
+        return ebm_fail(err, EBM_ENOTFOUND,
+                        "it has no checkpoint yet to go from; with other settings, submit it anew");
     if (is_healthy(to))
         return choose_healthy(rows, n, index, why, err);
     if (is_newest(to))

@@ -251,8 +251,8 @@ static void without_a_checkpoint_there_is_no_way_back(void **state)
     buf_init(&before);
     buf_init(&after);
     dump(s, job, &before);
-    stage_assert_refused(try_verb(s, job, ROLLBACK), EBM_ENOTFOUND, "it has no checkpoint yet");
-    stage_assert_refused(try_verb(s, job, FORK), EBM_ENOTFOUND, "it has no checkpoint yet");
+    stage_assert_refused(try_verb(s, job, ROLLBACK), EBM_ENOTFOUND, "it has no checkpoint yet to go from");
+    stage_assert_refused(try_verb(s, job, FORK), EBM_ENOTFOUND, "it has no checkpoint yet to go from");
     dump(s, job, &after);
     assert_string_equal(buf_text(&after), buf_text(&before));
     buf_fini(&before);
