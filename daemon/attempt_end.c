@@ -56,6 +56,7 @@ static enum ebm_status decide(struct daemon *d, struct ending *e, struct ebm_err
         .reported_reason = e->attempt.reported_reason,
         .end = &e->end,
         .forced = e->live->forced,
+        .warning = strcmp(e->live->standing.word, "warn") == 0 ? e->live->standing.outlook : NULL,
         .on_divergence = e->spec.stability.on_divergence,
         .rollbacks_used = e->job.rollbacks_used,
         .max_rollbacks = (uint32_t)e->spec.stability.max_rollbacks,

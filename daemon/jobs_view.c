@@ -20,6 +20,8 @@ static const char *health_of(const struct store_job *j, const struct live *l)
         return strcmp(l->standing.word, "warn") == 0 ? "suspect" : "ok";
     if (j->state == JOB_PAUSED && outcome_says_diverged(j->reason))
         return "bad";
+    if (j->state == JOB_PAUSED && outcome_says_warned(j->reason))
+        return "suspect";
     if (j->state == JOB_SUCCEEDED && j->reason[0] != '\0') /* a doubt: what else is there to say */
         return "suspect";
     return j->step == 0 ? "-" : "ok";

@@ -200,6 +200,24 @@ static void end_by_itself(const struct outcome_case *c, struct outcome *out)
         end_crashed(c, out);
 }
 
+static const char warned[] = "; a warning stands: ";
+
+bool outcome_says_warned(const char *job_reason)
+{
+    return strstr(job_reason, warned) != NULL;
+}
+
+/* The job stands still, and what was wrong with it does too. */
+static void say_warning(const struct outcome_case *c, struct outcome *out)
+{
+    size_t used = strlen(out->job_reason);
+
+    if (c->warning != NULL && out->event == JOB_EV_PAUSED &&
+        strcmp(out->attempt_outcome, "paused") == 0)
+        snprintf(out->job_reason + used, sizeof out->job_reason - used, "%s%.250s", warned,
+                 c->warning);
+}
+
 void outcome_decide(const struct outcome_case *c, struct outcome *out)
 {
     *out = (struct outcome){.next = NEXT_NONE};
@@ -215,4 +233,5 @@ void outcome_decide(const struct outcome_case *c, struct outcome *out)
     } else {
         end_by_itself(c, out);
     }
+    say_warning(c, out);
 }

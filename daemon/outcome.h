@@ -29,6 +29,7 @@ struct outcome_case {
     const char *reported_reason;
     const struct launch_end *end; /* known = false: its shepherd was killed */
     bool forced;                  /* ebmd made it stop, since it did not by itself */
+    const char *warning;          /* of the detector, that stood at its end; NULL: none */
     enum spec_on_divergence on_divergence;
     uint32_t rollbacks_used, max_rollbacks;
     uint32_t restarts_used, max_restarts;
@@ -51,6 +52,9 @@ void outcome_decide(const struct outcome_case *c, struct outcome *out);
 
 /* Whether this reason of a paused job tells that it has diverged. */
 bool outcome_says_diverged(const char *job_reason);
+
+/* The same of a warning that stood when it paused. */
+bool outcome_says_warned(const char *job_reason);
 
 /* Whether a worker may report this word. */
 bool outcome_is_word(const char *reported);

@@ -436,6 +436,7 @@ static void a_pin_of_a_paused_job_proves_nothing(void **state)
     assert_string_equal(actor_beat(&a, 261), "pause");
     actor_end_with(s, &a, "paused", 0);
     STAGE_UNTIL(s, stage_state(s, job) == JOB_PAUSED);
+    assert_string_equal(stage_show(s, job)->health, "suspect");
     assert_int_equal(pin(s, id[4], true)->status, EBM_OK);
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(stage_checkpoint(s, id[i]).health, i < 1 ? "healthy" : "probation");

@@ -320,6 +320,21 @@ static void a_reason_tells_of_a_divergence(void **state)
     assert_false(outcome_says_diverged("disk full: it diverged: or not"));
 }
 
+static void a_warning_outlives_a_pause(void **state)
+{
+    struct outcome_case c = {
+        .intent = INTENT_PAUSE, .reported = "paused", .warning = "r_t left its band"};
+
+    (void)state;
+    struct outcome o = decide(c);
+    assert_string_equal(o.job_reason, "paused on request; a warning stands: r_t left its band");
+    assert_true(outcome_says_warned(o.job_reason));
+    assert_false(outcome_says_warned("paused on request"));
+    c.intent = INTENT_CANCEL;
+    c.reported = "cancelled";
+    assert_string_equal(decide(c).job_reason, "cancelled on request");
+}
+
 static void an_order_says_who_asked_and_how_it_went(void **state)
 {
     (void)state;
@@ -351,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_crash_says_how),
         cmocka_unit_test(giving_up_says_what_was_tried),
         cmocka_unit_test(a_reason_tells_of_a_divergence),
+        cmocka_unit_test(a_warning_outlives_a_pause),
         cmocka_unit_test(an_order_says_who_asked_and_how_it_went),
     };
 
