@@ -57,6 +57,7 @@ rank_1() { ranks "$1" | tail -n 1; }
 
 case_ranks_killed_three_times() {
     local job
+    export EBM_TEST_STEP_DELAY_MS=25 # three hits have to find it still there
     start_ebmd
     job=$(submit_training)
     kill_at "$job" 31 rank_1
@@ -214,6 +215,7 @@ case_a_damaged_checkpoint() {
 
 case_all_mixed() {
     local job
+    export EBM_TEST_STEP_DELAY_MS=25
     start_ebmd
     job=$(submit_training)
     kill_at "$job" 31 rank_0
