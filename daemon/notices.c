@@ -342,26 +342,29 @@ void notices_settle(struct daemon *d, int64_t now_ms)
     }
     if (now_ms >= all->settle_ms)
         all->settle_ms = 0;
-    for (size_t i = 0; i < NOTICES_AT_ONCE && all->settle_ms == 0; i++) {
+    for (size_t i = 0; i < NOTICES_AT_ONCE; i++) {
         struct notice_run *r = &all->run[i];
         if (r->again_ms != 0 && now_ms >= r->again_ms)
             outbox_put_effect(&d->outbox, again_effect, r->id, 0);
-        else if (r->id != 0 && r->pidfd < 0 && r->again_ms == 0 && !r->settling)
+        else if (r->id != 0 && r->pidfd < 0 && r->again_ms == 0 && !r->settling &&
+                 all->settle_ms == 0)
             settle_one(d, r);
     }
+}
+
+/* 0 is never. */
+static int64_t sooner(int64_t due, int64_t at)
+{
+    return at != 0 && at < due ? at : due;
 }
 
 int64_t notices_due(const struct daemon *d)
 {
     const struct notices *all = &d->notices;
-    int64_t due = INT64_MAX;
+    int64_t due = sooner(sooner(INT64_MAX, all->start_ms), all->settle_ms);
 
-    for (size_t i = 0; i < NOTICES_AT_ONCE + 2; i++) {
-        int64_t at = i < NOTICES_AT_ONCE    ? all->run[i].again_ms
-                     : i == NOTICES_AT_ONCE ? all->start_ms
-                                            : all->settle_ms;
-        due = at != 0 && at < due ? at : due;
-    }
+    for (size_t i = 0; i < NOTICES_AT_ONCE; i++)
+        due = sooner(due, all->run[i].again_ms);
     return due;
 }
 
