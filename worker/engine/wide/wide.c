@@ -148,12 +148,9 @@ static enum ebm_status build_tapes(struct engine *e, const struct net *net,
 {
     const struct wide_isa *isa = selected != NULL ? selected : wide_isa_best();
     size_t bundles = is_dense(net) ? BUNDLES_DENSE : BUNDLES_CONV;
-    size_t together = is_dense(net) && o->precision == PRECISION_BF16
-                          ? tiles_together(o->samples, bundles * WIDE)
-                          : 1;
-    enum wide_use use = together > 1                     ? WIDE_USE_FLOAT
-                        : o->precision == PRECISION_BF16 ? WIDE_USE_BOTH
-                                                         : WIDE_USE_FLOAT;
+    bool bf16 = o->precision == PRECISION_BF16;
+    size_t together = bf16 && is_dense(net) ? tiles_together(o->samples, bundles * WIDE) : 1;
+    enum wide_use use = bf16 && together == 1 ? WIDE_USE_BOTH : WIDE_USE_FLOAT;
     enum ebm_status st = wide_tape_build(&e->tape[TAPE_TILE], isa, net, bundles, use, err);
 
     if (st == EBM_OK && together > 1) {
