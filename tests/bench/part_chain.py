@@ -73,6 +73,7 @@ def measure(args, net, threads):
     found = start_ours(args, net, threads)
     ours = found[0]
     found += start_peers(args, net, threads, "chain", args.steps)
+
     def more(c):
         for work in WORKS if c is ours and threads == 1 else ():
             if not c.run(work):

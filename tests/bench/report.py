@@ -135,7 +135,8 @@ def markdown(head, parts):
 
 COLOURS = {"ebmd": ("#b2182b", "#ef8a62"), "oneDNN": ("#fddbc7",),
            "torch": ("#053061", "#175290", "#2e79b6", "#6aaed3", "#a6cfe5", "#d8e9f3"),
-           "jax": ("#1b7837", "#5aae61", "#a6dba0", "#d9f0d3"), "tensorflow": ("#8c510a", "#bf812d", "#dfc27d")}
+           "jax": ("#1b7837", "#5aae61", "#a6dba0", "#d9f0d3"),
+           "tensorflow": ("#8c510a", "#bf812d", "#dfc27d")}
 
 
 def colour_of(name, names):
