@@ -286,6 +286,17 @@ void actor_train_to(struct actor *a, int64_t id[], uint64_t n, uint64_t step)
     actor_beat(a, step);
 }
 
+void actor_train_warned(struct actor *a, Ebm__Stability *told, uint64_t since, int64_t id[],
+                        uint64_t n, uint64_t step)
+{
+    *told = (Ebm__Stability)EBM__STABILITY__INIT;
+    told->verdict = (char *)"warn";
+    told->suspect_since = since;
+    a->stability = told;
+    actor_beat(a, a->step);
+    actor_train_to(a, id, n, step);
+}
+
 /* ---- whole lives ---- */
 
 void stage_wait_attempt(struct stage *s, int64_t job, uint32_t attempt)

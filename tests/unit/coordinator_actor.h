@@ -63,5 +63,9 @@ void actor_end(struct actor *a, uint64_t upload);
 int64_t actor_checkpoint(struct actor *a, uint64_t step);
 /* The next n at multiples of 50, then a beat at this step. */
 void actor_train_to(struct actor *a, int64_t id[], uint64_t n, uint64_t step);
+/* The same of a run that warns, of the steps from `since` on. Its heartbeats
+ * bear *told, which is filled here, until it is closed. */
+void actor_train_warned(struct actor *a, Ebm__Stability *told, uint64_t since, int64_t id[],
+                        uint64_t n, uint64_t step);
 
 #endif

@@ -6,16 +6,24 @@
 
 #include "orders.h"
 
+/* The first attempt diverges at 260, with this onset (0: it names none); 50 to
+ * 150 have proved themselves at 250. id (5): its checkpoints, 50 steps apart. */
+static void diverge(struct stage *s, struct actor *a, int64_t job, uint64_t onset, int64_t *id)
+{
+    actor_start(a, s, job, 0);
+    actor_train_to(a, id, 5, 260);
+    a->onset = onset;
+    actor_end_with(s, a, "diverged", 1);
+    stage_wait_attempt(s, job, 2);
+}
+
 static void a_divergence_goes_back_to_the_newest_healthy(void **state)
 {
     struct stage *s = *state;
     struct actor a;
     int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9"});
 
-    actor_start(&a, s, job, 0);
-    actor_train_to(&a, id, 5, 260); /* 50 to 150 have proved themselves at 250 */
-    actor_end_with(s, &a, "diverged", 1);
-    stage_wait_attempt(s, job, 2);
+    diverge(s, &a, job, 0, id);
     struct store_attempt row = stage_attempt(s, job, 2);
     assert_int_equal(row.from_checkpoint, id[2]);
     assert_string_equal(stage_show(s, job)->happened,
@@ -42,10 +50,7 @@ static void a_purge_moves_with_a_start_that_is_corrupt(void **state)
     struct actor a;
     int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.ladder=firm"});
 
-    actor_start(&a, s, job, 0);
-    actor_train_to(&a, id, 5, 260);
-    actor_end_with(s, &a, "diverged", 1);
-    stage_wait_attempt(s, job, 2);
+    diverge(s, &a, job, 0, id);
     assert_int_equal(stage_attempt(s, job, 2).from_checkpoint, id[2]);
     for (uint32_t n = 3; n <= 5; n++) {
         actor_live_through(s, job, 0, "corrupt");
@@ -68,10 +73,7 @@ static void a_rollback_by_hand_tells_what_a_recovery_left(void **state)
     char to[16];
     int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9", "stability.ladder=firm"});
 
-    actor_start(&a, s, job, 0);
-    actor_train_to(&a, id, 5, 260);
-    actor_end_with(s, &a, "diverged", 1);
-    stage_wait_attempt(s, job, 2);
+    diverge(s, &a, job, 0, id);
     assert_int_equal(stage_attempt(s, job, 2).from_checkpoint, id[2]);
     assert_non_null(strstr(stage_show(s, job)->happened, "lr x0.5"));
     assert_non_null(strstr(stage_show(s, job)->happened, "buffer: all purged"));
@@ -91,17 +93,13 @@ static void a_rollback_by_hand_tells_what_a_recovery_left(void **state)
 /* Steps under a suspicion that stands are no clean stretch. */
 static void what_comes_under_suspicion_proves_nothing(void **state)
 {
-    Ebm__Stability told = EBM__STABILITY__INIT;
+    Ebm__Stability told;
     struct stage *s = *state;
     struct actor a;
     int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9"});
 
     actor_start(&a, s, job, 0);
-    told.verdict = (char *)"warn";
-    told.suspect_since = 160;
-    a.stability = &told;
-    actor_beat(&a, 10);
-    actor_train_to(&a, id, 5, 260);
+    actor_train_warned(&a, &told, 160, id, 5, 260);
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(stage_checkpoint(s, id[i]).health, i < 1 ? "healthy" : "probation");
     actor_close(&a);
@@ -114,11 +112,7 @@ static void an_onset_reaches_back(void **state)
     struct actor a;
     int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9"});
 
-    actor_start(&a, s, job, 0);
-    actor_train_to(&a, id, 5, 260);
-    a.onset = 120;
-    actor_end_with(s, &a, "diverged", 1);
-    stage_wait_attempt(s, job, 2);
+    diverge(s, &a, job, 120, id);
     assert_int_equal(stage_attempt(s, job, 1).reported_onset, 120);
     assert_int_equal(stage_attempt(s, job, 2).from_checkpoint, id[0]); /* 100 is too near */
     for (size_t i = 0; i < 5; i++)
@@ -185,10 +179,7 @@ static void a_person_who_goes_back_begins_anew(void **state)
     char to[16];
     int64_t id[5], job = SUBMIT(s, .set = {"stability.clean_steps=100", "checkpoint.keep_last=9"});
 
-    actor_start(&a, s, job, 0);
-    actor_train_to(&a, id, 5, 260);
-    actor_end_with(s, &a, "diverged", 1);
-    stage_wait_attempt(s, job, 2);
+    diverge(s, &a, job, 0, id);
     actor_start(&a, s, job, 155);
     snprintf(to, sizeof to, "c%d", (int)id[0]);
     stage_rollback(s, job, to);

@@ -421,17 +421,13 @@ static void a_pin_keeps_and_its_end_lets_go(void **state)
 /* What was under suspicion when the run was paused stays so, whatever is pinned. */
 static void a_pin_of_a_paused_job_proves_nothing(void **state)
 {
-    Ebm__Stability told = EBM__STABILITY__INIT;
+    Ebm__Stability told;
     struct stage *s = *state;
     struct actor a;
     int64_t id[5], job = SUBMIT(s, .set = {"checkpoint.keep_last=9"});
 
     actor_start(&a, s, job, 0);
-    told.verdict = (char *)"warn";
-    told.suspect_since = 160;
-    a.stability = &told;
-    actor_beat(&a, 10);
-    actor_train_to(&a, id, 5, 260);
+    actor_train_warned(&a, &told, 160, id, 5, 260);
     stage_change(s, job, "pause");
     assert_string_equal(actor_beat(&a, 261), "pause");
     actor_end_with(s, &a, "paused", 0);
