@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dice.h"
+
 enum { DEADLINE_S = 20, POLL_MS = 5, CHECKPOINT = 12 };
 
 /* ---- answering ---- */
@@ -41,11 +43,20 @@ static void send_garbage(const struct asked *a)
         link_send(a->f->socket, a->in->identity, a->in->identity_size, parts[i], counts[i], NULL);
 }
 
+/* By dice: whatever is asked again in rounds would meet every n-th loss in the
+ * same place of each round, for ever. */
+static bool is_lost(const struct asked *a, unsigned kind)
+{
+    bool *lost = &a->f->lost[kind];
+
+    *lost =
+        a->script.lose_one_in > 0 && !*lost && dice_below(&a->f->dice, a->script.lose_one_in) == 0;
+    return *lost;
+}
+
 /* One answer, after what the script wants before it, or none if it is lost. */
 static void answer(const struct asked *a, Ebm__ToWorker *m, const void *bulk, size_t n)
 {
-    struct fake_daemon *f = a->f;
-
     if (a->script.delay_ms > 0)
         usleep(a->script.delay_ms * 1000);
     if (a->script.garbage)
@@ -55,10 +66,8 @@ static void answer(const struct asked *a, Ebm__ToWorker *m, const void *bulk, si
         send_raw(a, m, bulk, n);
     }
     m->fence = FAKE_FENCE;
-    f->answers++;
-    if (a->script.lose_every > 0 && f->answers % a->script.lose_every == 0)
-        return;
-    send_raw(a, m, bulk, n);
+    if (!is_lost(a, m->body_case))
+        send_raw(a, m, bulk, n);
 }
 
 static void welcome(const struct asked *a)

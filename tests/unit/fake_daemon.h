@@ -17,6 +17,7 @@ enum {
     FAKE_ROWS_MAX = 20000,
     FAKE_COMMITS_MAX = 16,
     FAKE_WORD = 64,
+    FAKE_KINDS = EBM__TO_WORKER__BODY_FINISHED_ACK + 1, /* of answers */
     FAKE_CHECKPOINT_MAX = 16 << 20
 };
 
@@ -26,7 +27,8 @@ struct fake_script {
     bool refuse;             /* answers everything with Refused */
     uint64_t refuse_fence;   /* with this fence instead of the worker's, 0 = the worker's */
     unsigned delay_ms;       /* before each answer */
-    unsigned lose_every;     /* every so many-th answer is lost, 0 = none */
+    unsigned lose_one_in;    /* of so many answers about one is lost, never two of a
+                              * kind in a row; 0 = none */
     bool wrong_fence;        /* each answer is preceded by one with a wrong fence */
     bool garbage;            /* each answer is preceded by parts that are no message */
     bool lie;                /* each answer is preceded by one with impossible numbers */
@@ -85,7 +87,8 @@ struct fake_daemon {
     struct link_context *context;
     struct link_socket *socket;
     char dir[64], endpoint[128];
-    unsigned answers;
+    uint64_t dice;
+    bool lost[FAKE_KINDS]; /* the last answer of the kind */
     uint64_t upload, upload_step, upload_bytes;
     double upload_score;
     uint8_t upload_digest[DIGEST_BYTES];

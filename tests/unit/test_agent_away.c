@@ -126,7 +126,7 @@ static void lost_answers_are_asked_for_again(void **state)
     struct stage s;
 
     (void)state;
-    stage_open(&s, &(struct fake_script){.lose_every = 3});
+    stage_open(&s, &(struct fake_script){.lose_one_in = 3});
     stage_start(&s);
     stage_put_rows(&s, 0, 6000);
     assert_int_equal(stage_finish(&s, "succeeded"), EBM_OK);
@@ -181,7 +181,7 @@ static void pictures_arrive(void **state)
     struct stage s;
 
     (void)state;
-    stage_open(&s, &(struct fake_script){.lose_every = 3});
+    stage_open(&s, &(struct fake_script){.lose_one_in = 3});
     stage_start(&s);
     put_picture(&s, 10, 5000);
     put_picture(&s, 20, 60000);

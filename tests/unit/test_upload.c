@@ -104,8 +104,8 @@ static void forgotten_when_all_is_there_it_begins_again(void **state)
 static void lost_answers_are_asked_for_again(void **state)
 {
     (void)state;
-    deliver(&(struct fake_script){.lose_every = 2}, SOME);
-    deliver(&(struct fake_script){.lose_every = 3}, SOME);
+    deliver(&(struct fake_script){.lose_one_in = 2}, SOME);
+    deliver(&(struct fake_script){.lose_one_in = 3}, SOME);
 }
 
 static void lies_and_garbage_change_nothing(void **state)
@@ -296,7 +296,7 @@ static void pieces_may_be_short_late_lost_or_lies(void **state)
     (void)state;
     assert_fetched((struct fake_script){.piece = 300000}, 2 << 20);
     assert_fetched((struct fake_script){.delay_ms = 10}, SOME);
-    assert_fetched((struct fake_script){.lose_every = 3}, SOME);
+    assert_fetched((struct fake_script){.lose_one_in = 3}, SOME);
     assert_fetched((struct fake_script){.lie = true, .garbage = true, .wrong_fence = true}, SOME);
 }
 
