@@ -18,12 +18,6 @@ static size_t tensor_bytes(const struct wide_tape *t, size_t vectors)
     return t->bundles * vectors * WIDE * sizeof(float);
 }
 
-/* Vectors of a bundle's operands. */
-static size_t operand_vectors(const struct wide_tape *t, size_t positions, size_t channels)
-{
-    return wide_in_pairs(t->operands) ? positions * ((channels + 1) / 2) : positions * channels;
-}
-
 /* What lies between two nodes: how it is stored, and what the layers call it. */
 struct edge {
     struct net_shape stored, logical;
@@ -134,12 +128,7 @@ static void settle_operand(struct wide_tape *t, struct wide_node *n, bool flat)
     struct wide_node *before = n > t->node ? n - 1 : NULL;
 
     n->late = before == NULL || (flat && pixels > 1 && n->stored_in.c % 2 != 0);
-    if (operands_of(t, n->linear, WIDE_FORWARD) == WIDE_FLOAT)
-        return;
-    n->operand =
-        take(&t->arena_bytes,
-             tensor_bytes(t, operand_vectors(t, n->in_vectors / n->channels_in, n->channels_in)));
-    if (!n->late)
+    if (!n->late && operands_of(t, n->linear, WIDE_FORWARD) != WIDE_FLOAT)
         before->gives_operand = true;
 }
 
@@ -229,6 +218,8 @@ static void settle_derivatives(struct wide_tape *t)
     }
 }
 
+/* What a layer reads as operands is needed no longer when the next one has its
+ * own, and on the way back nothing of it: two places that stay near are enough. */
 static void place_flows(struct wide_tape *t)
 {
     size_t most = t->x_vectors;
@@ -241,6 +232,8 @@ static void place_flows(struct wide_tape *t)
         if (t->operands != WIDE_FLOAT) /* a channel alone makes a pair with nothing */
             t->flow_operand[i] = take(&t->arena_bytes, tensor_bytes(t, most));
     }
+    for (size_t i = 0; i < t->nodes; i++)
+        t->node[i].operand = t->flow_operand[i % 2];
     t->noise = take(&t->arena_bytes, (t->x_vectors + 3) * WIDE * sizeof(float));
     t->near = take(&t->arena_bytes, most_near(t) * WIDE * sizeof(float));
 }

@@ -19,7 +19,7 @@ struct wide_node {
     size_t in_vectors, out_vectors, channels;
     size_t derivative;                  /* bytes: f', unless the activation is linear */
     bool short_derivative;              /* which chains in bf16 keep as bf16 */
-    size_t operand;                     /* bytes: the input as bf16 operands */
+    size_t operand;                     /* bytes: the input as bf16 operands, a flow's */
     bool late;                          /* which must be made from the whole tensor */
     bool by_tap;                        /* backward passes are WIDE_BY_TAP */
     bool gives_operand;                 /* the output is read as operands alone */
