@@ -12,9 +12,12 @@
  * read them half as often. */
 enum { BUNDLES_CONV = 1, BUNDLES_DENSE = 2 };
 
-/* Its chains in bf16, whose products are cheap, run for several tiles at once
- * where a lane has them: they have a tape of their own then. */
+/* Chains in bf16, whose products are cheap, run for several tiles at once where
+ * a lane has them: they have a tape of their own then. Convolutions do so where
+ * tiles of the processor make reading weights the larger part, and two at most,
+ * for their images to stay near. */
 enum { TAPE_TILE, TAPE_CHAINS, TAPES };
+enum { TOGETHER_CONV = 2, TOGETHER_DENSE = ENGINE_TILES_MAX };
 
 /* Memory of one tile, or of chains. */
 struct wide_lane {
@@ -58,10 +61,13 @@ static bool is_dense(const struct net *net)
     return true;
 }
 
-/* Tiles of a lane's samples that go together, without one that is not there. */
-static size_t tiles_together(size_t samples, size_t tile)
+/* Tiles of a lane's samples that go together in bf16, without one that is not
+ * there. */
+static size_t tiles_together(const struct net *net, const struct wide_isa *isa, size_t samples,
+                             size_t tile)
 {
-    size_t tiles = (samples + tile - 1) / tile, n = ENGINE_TILES_MAX;
+    size_t tiles = (samples + tile - 1) / tile;
+    size_t n = is_dense(net) ? TOGETHER_DENSE : isa->tiles != NULL ? TOGETHER_CONV : 1;
 
     while (n > 1 && (tiles == 0 || tiles % n != 0))
         n--;
@@ -149,7 +155,7 @@ static enum ebm_status build_tapes(struct engine *e, const struct net *net,
     const struct wide_isa *isa = selected != NULL ? selected : wide_isa_best();
     size_t bundles = is_dense(net) ? BUNDLES_DENSE : BUNDLES_CONV;
     bool bf16 = o->precision == PRECISION_BF16;
-    size_t together = bf16 && is_dense(net) ? tiles_together(o->samples, bundles * WIDE) : 1;
+    size_t together = bf16 ? tiles_together(net, isa, o->samples, bundles * WIDE) : 1;
     enum wide_use use = bf16 && together == 1 ? WIDE_USE_BOTH : WIDE_USE_FLOAT;
     enum ebm_status st = wide_tape_build(&e->tape[TAPE_TILE], isa, net, bundles, use, err);
 
