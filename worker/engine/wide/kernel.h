@@ -64,7 +64,8 @@ typedef void wide_sum_fn(const struct wide_sum *job);
 
 /* The same sums of pairs, sixteen of them by sixteen outputs at once, for
  * processors that multiply tiles. A chunk is sixteen source pairs that lie
- * together, and the tile of weights that goes with them. */
+ * together, and the tile of weights that goes with them. Places are worked off
+ * in their order. */
 struct wide_chunk {
     uint32_t source; /* pairs from the position's base; not of gathered ones */
     uint32_t tile;
@@ -83,6 +84,7 @@ struct wide_tiles {
     size_t outputs;         /* 1 to WIDE_TILE_OUTPUTS */
     float *sum;             /* out: (outputs, WIDE) of each place */
     size_t sum_stride;      /* floats from one place's to the next one's */
+    bool loose;             /* up to WIDE_TILE outputs more of a place may be written */
 };
 typedef void wide_tiles_fn(const struct wide_tiles *job);
 /* The calling thread gets its tiles ready, or gives them back. */

@@ -117,7 +117,8 @@ run_corner(const struct wide_tiles *j, const struct corner *c, const float *bias
            const int positions, const int halves)
 {
     uint32_t room[2][2 * TILE_NUMBERS] __attribute__((aligned(TILE_BYTES)));
-    size_t upper = j->outputs - (size_t)(halves - 1) * WIDE_TILE; /* rows of the last half */
+    /* Rows of the last half that are put. */
+    size_t upper = j->loose ? WIDE_TILE : j->outputs - (size_t)(halves - 1) * WIDE_TILE;
     const float *upper_bias = bias != NULL ? bias + TILE_NUMBERS : NULL;
 
     BEGIN(SUM_00, bias);
@@ -130,17 +131,19 @@ run_corner(const struct wide_tiles *j, const struct corner *c, const float *bias
     for (size_t k = 0; k < j->chunks; k++) {
         const uint32_t *weight =
             j->weight + (size_t)j->chunk[k].tile * (size_t)halves * TILE_NUMBERS;
+        /* All loads, then all products: where another guest works on the same
+         * core, each turn from one to the other costs more than a product. */
         _tile_loadd(WEIGHT_0, weight, TILE_BYTES);
-        _tile_loadd(SOURCE_0, source_of(j, c->source[0], k, room[0]), TILE_BYTES);
-        _tile_dpbf16ps(SUM_00, WEIGHT_0, SOURCE_0);
-        if (halves > 1) {
+        if (halves > 1)
             _tile_loadd(WEIGHT_1, weight + TILE_NUMBERS, TILE_BYTES);
-            _tile_dpbf16ps(SUM_01, WEIGHT_1, SOURCE_0);
-        }
-        if (positions > 1) {
+        _tile_loadd(SOURCE_0, source_of(j, c->source[0], k, room[0]), TILE_BYTES);
+        if (positions > 1)
             _tile_loadd(SOURCE_1, source_of(j, c->source[1], k, room[1]), TILE_BYTES);
+        _tile_dpbf16ps(SUM_00, WEIGHT_0, SOURCE_0);
+        if (halves > 1)
+            _tile_dpbf16ps(SUM_01, WEIGHT_1, SOURCE_0);
+        if (positions > 1)
             _tile_dpbf16ps(SUM_10, WEIGHT_0, SOURCE_1);
-        }
         if (positions > 1 && halves > 1)
             _tile_dpbf16ps(SUM_11, WEIGHT_1, SOURCE_1);
     }

@@ -58,6 +58,7 @@ static void run_tiles(const struct running *r, const struct wide_group *c,
         .outputs = block->width,
         .sum = s->sum + (block->first - s->channel) * WIDE,
         .sum_stride = s->channels * WIDE,
+        .loose = s->channels == block->width, /* the next place's come after */
     };
 
     r->p->isa->tiles(&job);
@@ -158,7 +159,8 @@ size_t wide_pass_near(const struct wide_pass *p)
 {
     size_t n = near_positions(p) * p->outputs;
 
-    return p->weights_outer || n < WIDE_NEAR ? WIDE_NEAR : n;
+    n = p->weights_outer || n < WIDE_NEAR ? WIDE_NEAR : n;
+    return p->operands == WIDE_TILES ? n + WIDE_TILE : n;
 }
 
 void wide_pass_run(const struct wide_pass *p, const void *source, const void *weights,
