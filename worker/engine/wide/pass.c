@@ -187,37 +187,71 @@ static void sorted_fini(struct sorted *s)
     free(s->first);
 }
 
+/* Which positions of a kind, by where sixteen pairs from the first one on lie:
+ * within the source of their bundle, or beyond it. */
+enum part { PART_ALL, PART_WITHIN, PART_BEYOND };
+
+static bool is_in(const struct builder *b, enum part part, size_t source)
+{
+    bool within = source * b->step + WIDE_TILE <= b->source_positions * b->step;
+
+    return part == PART_ALL || within == (part == PART_WITHIN);
+}
+
 static void place_group(const struct builder *b, const struct sorted *y, const struct sorted *x,
-                        size_t ky, size_t kx, struct wide_place *place, uint32_t *count)
+                        size_t ky, size_t kx, enum part part, struct wide_place *place,
+                        uint32_t *count)
 {
     for (size_t g = 0; g < b->bundles; g++)
         for (size_t h = 0; h < b->out_height; h++)
             for (size_t w = 0; w < b->out_width; w++) {
-                if (y->kind[h] != ky || x->kind[w] != kx)
+                size_t from = y->span[h].source * b->source_width + x->span[w].source;
+                if (y->kind[h] != ky || x->kind[w] != kx || !is_in(b, part, from))
                     continue;
-                size_t source = g * b->source_positions + y->span[h].source * b->source_width +
-                                x->span[w].source;
+                size_t source = g * b->source_positions + from;
                 size_t position = g * b->p->positions + h * b->out_width + w;
                 place[(*count)++] =
                     (struct wide_place){(uint32_t)(source * b->step), (uint32_t)position};
             }
 }
 
-static void fill_groups(const struct builder *b, const struct sorted *y, const struct sorted *x)
+/* A short run is read as it lies, with weights of 0 for what is behind it: but
+ * nothing is read of another bundle, whose samples are others. */
+static bool is_parted(const struct builder *b, const struct wide_group *g)
+{
+    return b->p->operands == WIDE_TILES && g->runs == 1 &&
+           b->p->run[g->first_run].count < WIDE_TILE;
+}
+
+static void fill_group(const struct builder *b, const struct sorted *y, const struct sorted *x,
+                       size_t ky, size_t kx, uint32_t *runs, uint32_t *places)
 {
     struct wide_pass *p = b->p;
+    struct wide_group of_all = {.first_run = *runs};
+
+    of_all.runs = (uint32_t)put_runs(b, &y->span[y->first[ky]], &x->span[x->first[kx]],
+                                     p->run + of_all.first_run);
+    *runs += of_all.runs;
+    const bool parted = is_parted(b, &of_all);
+    const enum part last = parted ? PART_BEYOND : PART_ALL;
+    for (enum part part = parted ? PART_WITHIN : PART_ALL; part <= last; part++) {
+        struct wide_group *g = &p->group[p->groups];
+        *g = of_all;
+        g->first = *places;
+        g->beyond = part == PART_BEYOND;
+        place_group(b, y, x, ky, kx, part, p->place, places);
+        g->count = *places - g->first;
+        p->groups += g->count > 0;
+    }
+}
+
+static void fill_groups(const struct builder *b, const struct sorted *y, const struct sorted *x)
+{
     uint32_t places = 0, runs = 0;
 
     for (size_t ky = 0; ky < y->kinds; ky++)
-        for (size_t kx = 0; kx < x->kinds; kx++) {
-            struct wide_group *c = &p->group[p->groups++];
-            *c = (struct wide_group){.first_run = runs, .first = places};
-            c->runs = (uint32_t)put_runs(b, &y->span[y->first[ky]], &x->span[x->first[kx]],
-                                         p->run + runs);
-            runs += c->runs;
-            place_group(b, y, x, ky, kx, p->place, &places);
-            c->count = places - c->first;
-        }
+        for (size_t kx = 0; kx < x->kinds; kx++)
+            fill_group(b, y, x, ky, kx, &runs, &places);
 }
 
 static enum ebm_status build_groups(const struct builder *b, struct ebm_error *err)
@@ -228,7 +262,7 @@ static enum ebm_status build_groups(const struct builder *b, struct ebm_error *e
         sort_axis(b, &b->rows, b->out_height, &y) && sort_axis(b, &b->columns, b->out_width, &x);
 
     if (ok) {
-        p->group = calloc(y.kinds * x.kinds, sizeof *p->group);
+        p->group = calloc(2 * y.kinds * x.kinds, sizeof *p->group); /* in two parts */
         p->run = calloc(y.kinds * x.kinds * b->rows.kernel, sizeof *p->run);
         p->place = calloc(p->positions * b->bundles, sizeof *p->place);
         ok = p->group != NULL && p->run != NULL && p->place != NULL;

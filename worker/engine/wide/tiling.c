@@ -33,6 +33,8 @@ static bool is_gathered(const struct wide_group *g, const struct wide_run *run)
 {
     size_t rows = count_rows(g, run), chunks = 0;
 
+    if (g->runs == 1 && rows < WIDE_TILE)
+        return g->beyond;
     for (size_t r = 0; r < g->runs; r++) {
         if (run[g->first_run + r].count < WIDE_TILE)
             return true;
@@ -53,15 +55,17 @@ static uint32_t find_tile(struct wide_tiling *t, const uint32_t *rows)
     return (uint32_t)i;
 }
 
-/* A run as it lies, of at least WIDE_TILE pairs. */
+/* A run as it lies. One of fewer than WIDE_TILE pairs is read with what is
+ * behind it. */
 static void cut_run(struct wide_tiling *t, const struct wide_run *run)
 {
     uint32_t done = 0, rows[WIDE_TILE];
 
     while (done < run->count) {
-        uint32_t at = done + WIDE_TILE <= run->count ? done : run->count - WIDE_TILE;
+        bool last = done + WIDE_TILE > run->count;
+        uint32_t at = last && run->count > WIDE_TILE ? run->count - WIDE_TILE : done;
         for (uint32_t i = 0; i < WIDE_TILE; i++)
-            rows[i] = at + i >= done ? run->weight + at + i : WIDE_NO_ROW;
+            rows[i] = at + i >= done && at + i < run->count ? run->weight + at + i : WIDE_NO_ROW;
         t->chunk[t->chunks++] = (struct wide_chunk){run->source + at, find_tile(t, rows)};
         done = at + WIDE_TILE;
     }

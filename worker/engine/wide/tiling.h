@@ -2,9 +2,10 @@
  * each with the tile of weights that goes with them.
  *
  * A long run is cut where it lies; what is left at its end is covered by a
- * chunk that overlaps the one before, with weights of 0 for what both have.
- * Short runs are gathered: their pairs are copied together first. Groups of
- * positions share the tiles that they have in common. */
+ * chunk that overlaps the one before, with weights of 0 for what both have. A
+ * short run that is alone is covered likewise, together with what lies behind
+ * it. Other short runs are gathered: their pairs are copied together first.
+ * Groups of positions share the tiles that they have in common. */
 #ifndef EBM_ENGINE_WIDE_TILING_H
 #define EBM_ENGINE_WIDE_TILING_H
 
@@ -14,6 +15,7 @@
 struct wide_group {
     uint32_t first_run, runs;
     uint32_t first, count; /* of the pass's places */
+    bool beyond;           /* fewer than sixteen pairs from a place on may be read */
     uint32_t first_chunk, chunks;
     uint32_t first_row, rows; /* gathered pairs; rows 0: as they lie */
 };
