@@ -85,6 +85,8 @@ struct wide_tiles {
     float *sum;             /* out: (outputs, WIDE) of each place */
     size_t sum_stride;      /* floats from one place's to the next one's */
     bool loose;             /* up to WIDE_TILE outputs more of a place may be written */
+    const char *ahead;      /* memory that is wanted next, and how many lines of it */
+    size_t ahead_lines;     /* are to be fetched with each chunk of two places */
 };
 typedef void wide_tiles_fn(const struct wide_tiles *job);
 /* The calling thread gets its tiles ready, or gives them back. */

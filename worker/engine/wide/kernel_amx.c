@@ -13,6 +13,7 @@
 enum {
     TILE_BYTES = 64, /* of a row */
     TILES = 8,
+    LINE = 64,                           /* bytes, of a cache */
     TILE_NUMBERS = WIDE_TILE * WIDE_TILE /* of 32 bits */
 };
 
@@ -71,6 +72,7 @@ AMX void wide_amx_ready(bool ready)
 struct corner {
     const uint32_t *source[2];
     float *sum[2];
+    const char *ahead;
 };
 
 /* A sum's tile begins with its bias; NULL: 0. */
@@ -113,8 +115,8 @@ source_of(const struct wide_tiles *j, const uint32_t *base, size_t k, uint32_t *
 }
 
 AMX static inline __attribute__((always_inline)) void
-run_corner(const struct wide_tiles *j, const struct corner *c, const float *bias,
-           const int positions, const int halves)
+run_corner(const struct wide_tiles *j, struct corner *c, const float *bias, const int positions,
+           const int halves)
 {
     uint32_t room[2][2 * TILE_NUMBERS] __attribute__((aligned(TILE_BYTES)));
     /* Rows of the last half that are put. */
@@ -131,6 +133,8 @@ run_corner(const struct wide_tiles *j, const struct corner *c, const float *bias
     for (size_t k = 0; k < j->chunks; k++) {
         const uint32_t *weight =
             j->weight + (size_t)j->chunk[k].tile * (size_t)halves * TILE_NUMBERS;
+        for (size_t i = 0; i < j->ahead_lines; i++, c->ahead += LINE)
+            _mm_prefetch(c->ahead, _MM_HINT_T1);
         /* All loads, then all products: where another guest works on the same
          * core, each turn from one to the other costs more than a product. */
         _tile_loadd(WEIGHT_0, weight, TILE_BYTES);
@@ -176,10 +180,11 @@ AMX static inline __attribute__((always_inline)) void run_places(const struct wi
     float room[WIDE_TILE_OUTPUTS * WIDE] __attribute__((aligned(TILE_BYTES)));
     const float *bias = j->bias != NULL ? room : NULL;
 
+    struct corner c = {.ahead = j->ahead};
+
     if (bias != NULL)
         spread_bias(j, room);
     for (size_t at = 0; at < j->count; at += 2) {
-        struct corner c;
         size_t n = j->count - at > 1 ? 2 : 1;
         for (size_t p = 0; p < n; p++) {
             c.source[p] = j->source + (size_t)j->place[at + p].source * WIDE;

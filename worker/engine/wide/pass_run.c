@@ -8,11 +8,14 @@ struct running {
     wide_finish_fn *finish;
     void *arg;
     struct wide_ahead ahead;
+    const char *next;  /* weights that come after a block's, while it runs */
+    size_t next_lines; /* of them, with each chunk of two places */
 };
+
+enum { LINE = 64, FAR = 1 << 20 /* bytes: half of such a core's own cache */ };
 
 static void fetch_ahead(const struct running *r, const struct wide_sums *s)
 {
-    enum { LINE = 64 };
     const char *tensor = r->ahead.tensor;
 
     for (size_t i = 0; tensor != NULL && i < s->count; i++) {
@@ -41,8 +44,14 @@ static size_t choose_positions(const struct wide_pass *p, size_t width, size_t l
     return n;
 }
 
-static void run_tiles(const struct running *r, const struct wide_group *c,
-                      const struct wide_block *block, const struct wide_sums *s)
+/* A group's chunks, of two places each. */
+static size_t turns(const struct wide_group *c, size_t places)
+{
+    return c->chunks * ((places + 1) / 2);
+}
+
+static void run_tiles(struct running *r, const struct wide_group *c, const struct wide_block *block,
+                      const struct wide_sums *s)
 {
     const struct wide_tiling *t = &r->p->tiling;
     const struct wide_tiles job = {
@@ -59,9 +68,12 @@ static void run_tiles(const struct running *r, const struct wide_group *c,
         .sum = s->sum + (block->first - s->channel) * WIDE,
         .sum_stride = s->channels * WIDE,
         .loose = s->channels == block->width, /* the next place's come after */
+        .ahead = r->next,
+        .ahead_lines = r->next_lines,
     };
 
     r->p->isa->tiles(&job);
+    r->next += job.ahead_lines * turns(c, s->count) * LINE;
 }
 
 /* One block of outputs at all of the positions. */
@@ -86,8 +98,8 @@ static void run_sums(const struct running *r, const struct wide_group *c,
     }
 }
 
-static void run_block(const struct running *r, const struct wide_group *c,
-                      const struct wide_block *block, const struct wide_sums *s)
+static void run_block(struct running *r, const struct wide_group *c, const struct wide_block *block,
+                      const struct wide_sums *s)
 {
     if (r->p->operands == WIDE_TILES)
         run_tiles(r, c, block, s);
@@ -108,7 +120,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static void run_places_outer(const struct running *r)
+static void run_places_outer(struct running *r)
 {
     const struct wide_pass *p = r->p;
     size_t most = near_positions(p);
@@ -126,13 +138,31 @@ static void run_places_outer(const struct running *r)
         }
 }
 
+/* While a block of tiles runs the weights of the next one come, where there
+ * are so many that they lie far away: they take as long as the products. */
+static void fetch_next(struct running *r, size_t b)
+{
+    const struct wide_pass *p = r->p;
+    size_t all = 0;
+
+    r->next_lines = 0;
+    if (p->operands != WIDE_TILES || b == p->blocks || wide_pass_bytes(p) < FAR)
+        return;
+    for (size_t c = 0; c < p->groups; c++)
+        all += turns(&p->group[c], p->group[c].count);
+    size_t end = b + 1 < p->blocks ? p->block[b + 1].packed : p->packed;
+    r->next = r->weights + p->block[b].packed * sizeof(float);
+    r->next_lines = (end - p->block[b].packed) * sizeof(float) / LINE / (all + 1);
+}
+
 /* Channels that a block of weights stays near for. */
-static void run_weights_outer(const struct running *r)
+static void run_weights_outer(struct running *r)
 {
     const struct wide_pass *p = r->p;
     size_t most = WIDE_NEAR / (p->operands == WIDE_TILES ? WIDE_TILE_OUTPUTS : WIDE_OUTPUTS_MAX);
 
-    for (size_t b = 0; b < p->blocks; b++)
+    for (size_t b = 0; b < p->blocks; b++) {
+        fetch_next(r, b + 1);
         for (size_t c = 0; c < p->groups; c++)
             for (size_t at = 0; at < p->group[c].count; at += most) {
                 struct wide_sums s = {.sum = r->near,
@@ -144,6 +174,7 @@ static void run_weights_outer(const struct running *r)
                 run_block(r, &p->group[c], &p->block[b], &s);
                 r->finish(r->arg, &s);
             }
+    }
 }
 
 size_t wide_sums_run(const struct wide_sums *s, size_t i)
@@ -167,7 +198,7 @@ void wide_pass_run(const struct wide_pass *p, const void *source, const void *we
                    const float *bias, float *near, struct wide_ahead ahead, wide_finish_fn *finish,
                    void *arg)
 {
-    const struct running r = {p, source, weights, bias, near, finish, arg, ahead};
+    struct running r = {p, source, weights, bias, near, finish, arg, ahead, weights, 0};
 
     if (p->operands == WIDE_TILES)
         p->isa->tiles_ready(true);
