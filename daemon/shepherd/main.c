@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,7 +22,8 @@
 #include "launch/report.h"
 #include "launch/scratch.h"
 
-enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, LEFTOVER_MS = 2000 };
+enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
+enum { LEFTOVER_MS = 2000, LOCK_MS = 1000, LOCK_AGAIN_MS = 10 };
 
 struct shepherd {
     char dir[HOME_PATH_MAX];
@@ -46,6 +48,21 @@ static void leave_parent(void)
     setsid();
 }
 
+/* What a killed shepherd was about to start has the lock until it is gone as
+ * well, which on a busy machine takes a moment. */
+static bool lock_soon(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_AGAIN_MS * 1000000L};
+    int64_t deadline = clock_mono_ms() + LOCK_MS;
+
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_mono_ms() >= deadline)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 /* One shepherd an attempt, and one run. */
 static enum ebm_status take_lock(struct shepherd *s, struct ebm_error *err)
 {
@@ -58,7 +75,7 @@ static enum ebm_status take_lock(struct shepherd *s, struct ebm_error *err)
     s->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (s->lock < 0)
         return ebm_fail_errno(err, errno, "%s: cannot open", path);
-    if (flock(s->lock, LOCK_EX | LOCK_NB) != 0)
+    if (!lock_soon(s->lock))
         return ebm_fail(err, EBM_EEXIST, "%s: another shepherd has this attempt", path);
     if (folder_read_status(s->dir, &ended))
         return ebm_fail(err, EBM_EEXIST, "%s: this attempt has already run", s->dir);

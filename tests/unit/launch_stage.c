@@ -21,7 +21,7 @@
 #include "launch/scratch.h"
 #include "launch_stage.h"
 
-enum { WAIT_MS = 10000, LOOK_US = 2000, ATTEMPTS_MAX = 20, TEXT_SIZE = 65536 };
+enum { WAIT_MS = 60000, LOOK_US = 2000, ATTEMPTS_MAX = 20, TEXT_SIZE = 65536 };
 
 int stage_setup(void **state)
 {
@@ -152,6 +152,17 @@ bool stage_exists(const struct stage *s, uint32_t attempt, const char *name)
     return access(stage_path(s, attempt, name), F_OK) == 0;
 }
 
+static void show_log(const struct stage *s, uint32_t attempt, const char *name)
+{
+    const char *path = stage_path(s, attempt, name);
+    struct buf b;
+
+    buf_init(&b);
+    if (fsio_read(path, TEXT_SIZE, &b, NULL) == EBM_OK)
+        print_message("%s:\n%s\n", path, buf_text(&b));
+    buf_fini(&b);
+}
+
 const char *stage_text(const struct stage *s, uint32_t attempt, const char *name)
 {
     static char text[TEXT_SIZE];
@@ -163,8 +174,11 @@ const char *stage_text(const struct stage *s, uint32_t attempt, const char *name
     while (fsio_read(path, TEXT_SIZE - 1, &b, NULL) != EBM_OK || b.size == 0 ||
            b.data[b.size - 1] != '\n') {
         buf_clear(&b);
-        if (clock_mono_ms() > deadline)
-            fail_msg("%s: no line in it", path);
+        if (clock_mono_ms() > deadline) {
+            show_log(s, attempt, "shepherd.log");
+            show_log(s, attempt, "output.log");
+            fail_msg("%s: no line in it", name);
+        }
         usleep(LOOK_US);
     }
     memcpy(text, b.data, b.size);
