@@ -36,12 +36,26 @@ ENGINE_INLINE void pack_row(enum wide_operands operands, const uint32_t *low, co
             out[o] = rounded(low[output[o]]) >> 16 | (rounded(high[output[o]]) & 0xffff0000u);
 }
 
+/* Do the outputs' parameters lie side by side, as on a dense layer's way back? */
+ENGINE_INLINE bool side_by_side(const uint32_t *output, uint32_t width)
+{
+    for (uint32_t o = 1; o < width; o++)
+        if (output[o] != output[0] + o)
+            return false;
+    return true;
+}
+
 /* Sixteen outputs at most, with a constant width for the compiler. */
 ENGINE_INLINE void pack_rows(const struct wide_pass *p, const struct wide_block *block,
                              const uint32_t *params, uint32_t *out, const uint32_t width)
 {
     const uint32_t *output = p->output_at + block->first;
 
+    if (p->operands == WIDE_FLOAT && side_by_side(output, width)) {
+        for (size_t row = 0; row < p->rows; row++, out += width)
+            memcpy(out, params + p->row_at[row] + output[0], width * sizeof *out);
+        return;
+    }
     for (size_t row = 0; row < p->rows; row++, out += width) {
         const uint32_t *at = p->row_at + row * p->numbers;
         bool paired = p->numbers > 1 && at[1] != WIDE_NO_ROW;
