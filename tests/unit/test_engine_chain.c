@@ -177,6 +177,32 @@ static void check_together(struct ref_case *c)
     free(all);
 }
 
+/* Tiles that run together may diverge one by one. */
+static void check_together_nan(struct ref_case *c)
+{
+    size_t most = c->ops->chains(c->engine), each = c->tile * c->d, tiles = most / c->tile;
+
+    if (most == c->tile)
+        return;
+    float *x = ref_samples(c, 12, most), *all = calloc(most * c->d, sizeof *all);
+    memcpy(all, x, tiles * each * sizeof *all);
+    struct engine_chain sound = chain_of(all, most, 100);
+    run(c, 0, &sound);
+    for (size_t lost = 0; lost < tiles; lost++) {
+        float *some = ref_samples(c, 12, most);
+        for (size_t i = 0; i < each; i++)
+            some[lost * each + i] = NAN;
+        struct engine_chain chain = chain_of(some, most, 100);
+        run(c, 0, &chain);
+        for (size_t t = 0; t < tiles; t++)
+            if (t != lost)
+                assert_memory_equal(some + t * each, all + t * each, each * sizeof *all);
+        free(some);
+    }
+    free(x);
+    free(all);
+}
+
 static void chains_together_are_chains_alone(void **state)
 {
     static const size_t lane_samples[] = {40, 96, 128};
@@ -187,6 +213,7 @@ static void chains_together_are_chains_alone(void **state)
         ref_set_samples(lane_samples[i]);
         for_each_net(check_together);
     }
+    for_each_net(check_together_nan);
     ref_set_samples(0);
     ref_set_precision(PRECISION_FP32);
 }
