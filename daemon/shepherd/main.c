@@ -23,11 +23,13 @@
 #include "launch/scratch.h"
 
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
-enum { LEFTOVER_MS = 2000, LOCK_MS = 1000, LOCK_AGAIN_MS = 10 };
+/* For all that is waited for before the report, which has 2 s (report.c). */
+enum { READY_MS = 1500, LOCK_AGAIN_MS = 10 };
 
 struct shepherd {
     char dir[HOME_PATH_MAX];
     int lock, output;
+    int64_t ready_by_ms;
     struct launch_pid self;
     struct plan plan;
     struct herd herd;
@@ -49,18 +51,18 @@ static void leave_parent(void)
 }
 
 /* What a killed shepherd was about to start has the lock until it is gone as
- * well, which on a busy machine takes a moment. */
-static bool lock_soon(int fd)
+ * well, which on a busy machine takes a moment. 0 or an errno; EWOULDBLOCK:
+ * somebody keeps it. */
+static int lock_soon(const struct shepherd *s, int fd)
 {
     const struct timespec pause = {.tv_nsec = LOCK_AGAIN_MS * 1000000L};
-    int64_t deadline = clock_mono_ms() + LOCK_MS;
 
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (clock_mono_ms() >= deadline)
-            return false;
+        if (errno != EINTR && (errno != EWOULDBLOCK || clock_mono_ms() >= s->ready_by_ms))
+            return errno;
         nanosleep(&pause, NULL);
     }
-    return true;
+    return 0;
 }
 
 /* One shepherd an attempt, and one run. */
@@ -75,7 +77,10 @@ static enum ebm_status take_lock(struct shepherd *s, struct ebm_error *err)
     s->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (s->lock < 0)
         return ebm_fail_errno(err, errno, "%s: cannot open", path);
-    if (!lock_soon(s->lock))
+    int failed = lock_soon(s, s->lock);
+    if (failed != 0 && failed != EWOULDBLOCK)
+        return ebm_fail_errno(err, failed, "%s: cannot lock", path);
+    if (failed != 0)
         return ebm_fail(err, EBM_EEXIST, "%s: another shepherd has this attempt", path);
     if (folder_read_status(s->dir, &ended))
         return ebm_fail(err, EBM_EEXIST, "%s: this attempt has already run", s->dir);
@@ -101,13 +106,15 @@ static enum ebm_status clear_leftovers(const struct shepherd *s, struct ebm_erro
 {
     const struct process_mark mark = {.home = s->plan.home, .fence = s->plan.fence};
 
-    if (process_kill_marked(&mark, LEFTOVER_MS) > 0)
+    int64_t left_ms = s->ready_by_ms - clock_mono_ms();
+    if (process_kill_marked(&mark, left_ms > 0 ? left_ms : 0) > 0)
         return ebm_fail(err, EBM_ESTATE, "processes of an earlier launch do not end");
     return EBM_OK;
 }
 
 static enum ebm_status prepare(struct shepherd *s, struct ebm_error *err)
 {
+    s->ready_by_ms = clock_mono_ms() + READY_MS;
     enum ebm_status st = take_lock(s, err);
 
     if (st == EBM_OK)
