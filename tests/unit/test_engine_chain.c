@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/wide/wide.h"
 #include "ref_net.h"
 
 enum { STEPS = 8, LANES = 3, TILE_MAX = 64 };
@@ -218,31 +219,47 @@ static void chains_together_are_chains_alone(void **state)
     ref_set_precision(PRECISION_FP32);
 }
 
-/* Dense nets in bf16 run as many tiles at once as a lane has, and no odd one. */
+/* In bf16 dense nets run as many tiles at once as a lane has, convolutions two
+ * where the processor has matrix tiles, and neither an odd one. */
 static void tiles_go_together_where_they_are_there(void **state)
 {
     static const struct {
         enum spec_precision precision;
-        size_t samples, tiles;
-    } cases[] = {{PRECISION_BF16, 0, 1},   {PRECISION_BF16, 32, 1},  {PRECISION_BF16, 33, 2},
-                 {PRECISION_BF16, 96, 3},  {PRECISION_BF16, 128, 4}, {PRECISION_BF16, 160, 1},
-                 {PRECISION_BF16, 192, 3}, {PRECISION_FP32, 128, 1}};
-    static const struct net_layer_spec dense[] = {
-        {.kind = NET_DENSE, .out = 24}, {.kind = NET_SWISH}, {.kind = NET_DENSE, .out = 1}};
-    struct net net;
+        size_t samples, dense, conv; /* tiles, with matrix tiles */
+    } cases[] = {{PRECISION_BF16, 0, 1, 1},   {PRECISION_BF16, 32, 1, 2},
+                 {PRECISION_BF16, 33, 2, 1},  {PRECISION_BF16, 96, 3, 2},
+                 {PRECISION_BF16, 128, 4, 2}, {PRECISION_BF16, 160, 1, 2},
+                 {PRECISION_BF16, 192, 3, 2}, {PRECISION_FP32, 128, 1, 1}};
+    static const struct {
+        struct net_shape in;
+        struct net_layer_spec layer[3];
+        size_t tile;
+    } nets[] = {
+        {{2, 1, 1},
+         {{.kind = NET_DENSE, .out = 24}, {.kind = NET_SWISH}, {.kind = NET_DENSE, .out = 1}},
+         32},
+        {{1, 5, 5},
+         {{.kind = NET_CONV, .out = 16, .kernel = 3, .stride = 1},
+          {.kind = NET_SWISH},
+          {.kind = NET_DENSE, .out = 1}},
+         16}};
     struct ebm_error err;
 
     (void)state;
-    assert_int_equal(net_settle(&net, (struct net_shape){2, 1, 1}, dense, 3, NULL, &err), EBM_OK);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct engine_options o = {1, cases[i].samples, cases[i].precision};
-        const struct engine_ops *ops = engine_find("wide");
-        struct engine *e;
-        assert_int_equal(ops->create(&net, &o, &e, &err), EBM_OK);
-        assert_int_equal(ops->tile(e), 32);
-        assert_int_equal(ops->chains(e), 32 * cases[i].tiles);
-        ops->destroy(e);
-    }
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            const struct engine_options o = {1, cases[i].samples, cases[i].precision};
+            const struct engine_ops *ops = engine_find("wide");
+            struct net net;
+            struct engine *e;
+            assert_int_equal(net_settle(&net, nets[k].in, nets[k].layer, 3, NULL, &err), EBM_OK);
+            assert_int_equal(ops->create(&net, &o, &e, &err), EBM_OK);
+            bool matrix = strstr(wide_isa_name(e), "amx") != NULL;
+            size_t tiles = k == 0 ? cases[i].dense : matrix ? cases[i].conv : 1;
+            assert_int_equal(ops->tile(e), nets[k].tile);
+            assert_int_equal(ops->chains(e), tiles * nets[k].tile);
+            ops->destroy(e);
+        }
 }
 
 /* Without noise, steps of the engine are steps by its own gradients. */

@@ -64,8 +64,7 @@ typedef void wide_sum_fn(const struct wide_sum *job);
 
 /* The same sums of pairs, sixteen of them by sixteen outputs at once, for
  * processors that multiply tiles. A chunk is sixteen source pairs that lie
- * together, and the tile of weights that goes with them. Places are worked off
- * in their order. */
+ * together, and the tile of weights that goes with them. */
 struct wide_chunk {
     uint32_t source; /* pairs from the position's base; not of gathered ones */
     uint32_t tile;
@@ -84,7 +83,8 @@ struct wide_tiles {
     size_t outputs;         /* 1 to WIDE_TILE_OUTPUTS */
     float *sum;             /* out: (outputs, WIDE) of each place */
     size_t sum_stride;      /* floats from one place's to the next one's */
-    bool loose;             /* up to WIDE_TILE outputs more of a place may be written */
+    bool loose;             /* up to WIDE_TILE outputs more of a place may be written, as
+                             * places are worked off in their order */
     const char *ahead;      /* memory that is wanted next, and how many lines of it */
     size_t ahead_lines;     /* are to be fetched with each chunk of two places */
 };

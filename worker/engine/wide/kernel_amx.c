@@ -179,7 +179,6 @@ AMX static inline __attribute__((always_inline)) void run_places(const struct wi
 {
     float room[WIDE_TILE_OUTPUTS * WIDE] __attribute__((aligned(TILE_BYTES)));
     const float *bias = j->bias != NULL ? room : NULL;
-
     struct corner c = {.ahead = j->ahead};
 
     if (bias != NULL)

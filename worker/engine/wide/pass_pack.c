@@ -51,7 +51,7 @@ ENGINE_INLINE void pack_rows(const struct wide_pass *p, const struct wide_block 
 {
     const uint32_t *output = p->output_at + block->first;
 
-    if (p->operands == WIDE_FLOAT && side_by_side(output, width)) {
+    if (p->operands == WIDE_FLOAT && side_by_side(output, width)) { /* p->numbers is 1 */
         for (size_t row = 0; row < p->rows; row++, out += width)
             memcpy(out, params + p->row_at[row] + output[0], width * sizeof *out);
         return;

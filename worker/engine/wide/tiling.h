@@ -4,7 +4,8 @@
  * A long run is cut where it lies; what is left at its end is covered by a
  * chunk that overlaps the one before, with weights of 0 for what both have. A
  * short run that is alone is covered likewise, together with what lies behind
- * it. Other short runs are gathered: their pairs are copied together first.
+ * it: what is not finite there, of a sample that is lost anyhow, reaches its
+ * sums as well. Other short runs are gathered: their pairs are copied together first.
  * Groups of positions share the tiles that they have in common. */
 #ifndef EBM_ENGINE_WIDE_TILING_H
 #define EBM_ENGINE_WIDE_TILING_H
