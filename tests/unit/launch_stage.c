@@ -201,6 +201,18 @@ void stage_assert_clean(const struct stage *s, uint32_t attempt)
     assert_int_equal(access(scratch, F_OK), -1);
 }
 
+void stage_wait_marked(const struct stage *s, uint32_t attempt, int count)
+{
+    int64_t deadline = clock_mono_ms() + WAIT_MS;
+    int found;
+
+    while ((found = launch_count_marked(&s->home, STAGE_FENCE + attempt)) != count) {
+        if (clock_mono_ms() > deadline)
+            fail_msg("%d marked processes instead of %d", found, count);
+        usleep(LOOK_US);
+    }
+}
+
 void stage_wait_gone(long pid)
 {
     struct launch_pid found;

@@ -144,7 +144,7 @@ static void the_shepherd_stands_apart(void **state)
     assert_memory_equal(&found, &pid, sizeof found);
     assert_false(launch_find(&s->home, STAGE_JOB, 2, &found));
     /* mpirun bears the mark, its shepherd does not. */
-    assert_int_equal(launch_count_marked(&s->home, STAGE_FENCE + 1), 1);
+    stage_wait_marked(s, 1, 1);
     launch_stop(pid);
     assert_int_equal(stage_end(s, 1, pid).signal, SIGTERM);
     assert_false(launch_find(&s->home, STAGE_JOB, 1, &found));
@@ -378,7 +378,7 @@ static void a_second_shepherd_refuses(void **state)
     struct launch_pid pid = stage_start(s, 1);
     long mpirun = stage_number(s, 1, "pid");
     assert_non_null(strstr(second_shepherd(s), "another shepherd has this attempt"));
-    assert_int_equal(launch_count_marked(&s->home, STAGE_FENCE + 1), 1);
+    stage_wait_marked(s, 1, 1);
     assert_int_equal(kill((pid_t)mpirun, 0), 0);
     launch_stop(pid);
     stage_end(s, 1, pid);
