@@ -53,11 +53,11 @@ static void leave_parent(void)
 /* What a killed shepherd was about to start has the lock until it is gone as
  * well, which on a busy machine takes a moment. 0 or an errno; EWOULDBLOCK:
  * somebody keeps it. */
-static int lock_soon(const struct shepherd *s, int fd)
+static int lock_soon(const struct shepherd *s)
 {
     const struct timespec pause = {.tv_nsec = LOCK_AGAIN_MS * 1000000L};
 
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    while (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EINTR && (errno != EWOULDBLOCK || clock_mono_ms() >= s->ready_by_ms))
             return errno;
         nanosleep(&pause, NULL);
@@ -77,7 +77,7 @@ static enum ebm_status take_lock(struct shepherd *s, struct ebm_error *err)
     s->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (s->lock < 0)
         return ebm_fail_errno(err, errno, "%s: cannot open", path);
-    int failed = lock_soon(s, s->lock);
+    int failed = lock_soon(s);
     if (failed != 0 && failed != EWOULDBLOCK)
         return ebm_fail_errno(err, failed, "%s: cannot lock", path);
     if (failed != 0)
@@ -105,8 +105,8 @@ static enum ebm_status open_output(struct shepherd *s, struct ebm_error *err)
 static enum ebm_status clear_leftovers(const struct shepherd *s, struct ebm_error *err)
 {
     const struct process_mark mark = {.home = s->plan.home, .fence = s->plan.fence};
-
     int64_t left_ms = s->ready_by_ms - clock_mono_ms();
+
     if (process_kill_marked(&mark, left_ms > 0 ? left_ms : 0) > 0)
         return ebm_fail(err, EBM_ESTATE, "processes of an earlier launch do not end");
     return EBM_OK;

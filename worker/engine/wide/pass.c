@@ -219,8 +219,7 @@ static void place_group(const struct builder *b, const struct sorted *y, const s
  * nothing is read of another bundle, whose samples are others. */
 static bool is_parted(const struct builder *b, const struct wide_group *g)
 {
-    return b->p->operands == WIDE_TILES && g->runs == 1 &&
-           b->p->run[g->first_run].count < WIDE_TILE;
+    return b->p->operands == WIDE_TILES && wide_tiling_is_short(g, b->p->run);
 }
 
 static void fill_group(const struct builder *b, const struct sorted *y, const struct sorted *x,

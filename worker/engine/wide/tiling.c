@@ -14,6 +14,11 @@ static size_t most_chunks(const struct wide_group *group, size_t groups, const s
     return n;
 }
 
+bool wide_tiling_is_short(const struct wide_group *g, const struct wide_run *run)
+{
+    return g->runs == 1 && run[g->first_run].count < WIDE_TILE;
+}
+
 static size_t count_rows(const struct wide_group *g, const struct wide_run *run)
 {
     size_t n = 0;
@@ -33,7 +38,7 @@ static bool is_gathered(const struct wide_group *g, const struct wide_run *run)
 {
     size_t rows = count_rows(g, run), chunks = 0;
 
-    if (g->runs == 1 && rows < WIDE_TILE)
+    if (wide_tiling_is_short(g, run))
         return g->beyond;
     for (size_t r = 0; r < g->runs; r++) {
         if (run[g->first_run + r].count < WIDE_TILE)

@@ -5,8 +5,8 @@
  * chunk that overlaps the one before, with weights of 0 for what both have. A
  * short run that is alone is covered likewise, together with what lies behind
  * it: what is not finite there, of a sample that is lost anyhow, reaches its
- * sums as well. Other short runs are gathered: their pairs are copied together first.
- * Groups of positions share the tiles that they have in common. */
+ * sums as well. Other short runs are gathered: their pairs are copied together
+ * first. Groups of positions share the tiles that they have in common. */
 #ifndef EBM_ENGINE_WIDE_TILING_H
 #define EBM_ENGINE_WIDE_TILING_H
 
@@ -28,6 +28,8 @@ struct wide_tiling {
     size_t chunks, rows, tiles;
 };
 
+/* Is a short run all that the group has? */
+bool wide_tiling_is_short(const struct wide_group *g, const struct wide_run *run);
 /* False without memory. */
 bool wide_tiling_build(struct wide_tiling *t, struct wide_group *group, size_t groups,
                        const struct wide_run *run);
