@@ -231,6 +231,7 @@ static void the_shepherd_is_killed_at_any_moment(void **state)
 /* An mpirun that has no ranks yet may miss SIGTERM, and ends by SIGKILL. */
 static void a_stop_at_any_moment(void **state)
 {
+    enum { STOP_MS = 5000 }; /* from one to the other: herd.c */
     const struct stage *s = *state;
 
     setenv("EBM_WORKER_PROGRAM", LAUNCH_RANK, 1);
@@ -239,6 +240,7 @@ static void a_stop_at_any_moment(void **state)
         struct launch_pid pid = stage_start(s, 1 + i);
         usleep(i * MOMENT_US);
         launch_stop(pid);
+        assert_in_range(stage_wait(pid), 0, STOP_MS + SOON_MS);
         stage_end(s, 1 + i, pid);
         stage_assert_clean(s, 1 + i);
     }

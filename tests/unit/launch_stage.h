@@ -48,10 +48,10 @@ long stage_number(const struct stage *s, uint32_t attempt, const char *name);
 
 /* No process with the attempt's mark, and nothing of it in memory. */
 void stage_assert_clean(const struct stage *s, uint32_t attempt);
-/* Waits for the process to be gone, or a zombie; fails the test after 10 s. */
 /* Until so many processes bear the attempt's mark: a script's own commands
  * do for a moment. */
 void stage_wait_marked(const struct stage *s, uint32_t attempt, int count);
+/* Waits for the process to be gone, or a zombie; fails the test after a minute. */
 void stage_wait_gone(long pid);
 
 #endif
